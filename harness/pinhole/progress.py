@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Progress on every wait longer than a second: a live line on a terminal, plain lines elsewhere.
+
+All of it goes to standard error: standard output is for results.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+
+class Progress(Protocol):
+    """Where long-running work says what it is doing."""
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Says ``text`` while the block runs; steps nest, the innermost is shown."""
+        yield
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+
+
+class Quiet:
+    """Says nothing: for tests and for callers that have their own display."""
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        yield
+
+    def note(self, text: str) -> None:
+        """Drops ``text``."""
+
+
+class Lines:
+    """One plain line as each step begins, with the seconds since the start: for CI's logs."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        self.note(f"{text} …")
+        yield
+
+    def note(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._began:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+class Live:
+    """One line that changes in place, with a spinner and the seconds that the step has taken."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._texts: list[str] = []
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        self._texts.append(text)
+        self._show()
+        try:
+            yield
+        finally:
+            self._texts.pop()
+            self._show()
+
+    def note(self, text: str) -> None:
+        self._console.print(escape(text), highlight=False)
+
+    def _show(self) -> None:
+        line = escape(": ".join(self._texts[-2:]))
+        if not self._texts:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+        elif self._status is None:
+            self._status = self._console.status(line)
+            self._status.start()
+        else:
+            self._status.update(line)
+
+
+def for_terminal() -> Progress:
+    """``Live`` where standard error is a terminal, ``Lines`` elsewhere."""
+    console = Console(stderr=True)
+    return Live(console) if console.is_terminal else Lines()
