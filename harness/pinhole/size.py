@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40}
+_PATTERN = r"^\s*[0-9]+\s*[KMGTkmgt]?([Ii]?[Bb])?\s*$"
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
 
@@ -45,5 +46,8 @@ SizeBytes = Annotated[
     int,
     BeforeValidator(parse_size),
     PlainSerializer(format_size, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _PATTERN}]}
+    ),
 ]
 """A pydantic field of bytes that a user may write as ``512M``."""

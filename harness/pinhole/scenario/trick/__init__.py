@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""The table of tricks: one row and one file each, here and in ``guest/trick/``."""
+
+from pinhole.scenario.trick.munmap import MUNMAP
+
+TRICKS = {trick.name: trick for trick in (MUNMAP,)}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a scenario is composed of: ways to hold, kinds of memory, tricks, ways to remove.
+
+Each is one file here and one in ``guest/``, and one row of its table. A part says what it takes
+(``Needs``) and what the verdict has to know about it; nothing else asks which part it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pinhole.needs import Needs
+
+
+class Reference(StrEnum):
+    """What keeps a held page where it is, and so which of the kernel's counters sees it."""
+
+    LONGTERM_PIN = "long-term pin"
+    """FOLL_PIN | FOLL_LONGTERM: counted by nr_foll_pin_*, must leave ZONE_MOVABLE first."""
+    GET = "reference"
+    """FOLL_GET or a plain reference: nr_foll_pin_* do not move (mm/gup.c)."""
+
+
+@dataclass(frozen=True)
+class HoldPath:
+    """A way to hold pages. ``name`` is pinholder's ``--hold``."""
+
+    name: str
+    summary: str
+    reference: Reference
+    needs: Needs = field(default_factory=Needs)
+
+
+@dataclass(frozen=True)
+class MemoryKind:
+    """A kind of memory. ``name`` is pinholder's ``--kind``."""
+
+    name: str
+    summary: str
+    needs: Needs = field(default_factory=Needs)
+
+
+@dataclass(frozen=True)
+class Trick:
+    """Something done around the hold. ``name`` is pinholder's ``--trick``.
+
+    ``keeps_contents`` is False where the memory is gone before it could be read back.
+    """
+
+    name: str
+    summary: str
+    keeps_contents: bool = True
+    needs: Needs = field(default_factory=Needs)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A way to take memory away."""
+
+    name: str
+    summary: str
+    needs: Needs = field(default_factory=Needs)

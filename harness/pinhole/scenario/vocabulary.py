@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The parts and the catalogue by name, for plans; and what a scenario takes as a whole."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pinhole.needs import Needs, unite
+from pinhole.plan import Scenario, Vocabulary, load_catalogue
+from pinhole.scenario.hold import HOLD_PATHS
+from pinhole.scenario.kind import MEMORY_KINDS
+from pinhole.scenario.remove import REMOVALS
+from pinhole.scenario.trick import TRICKS
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Everything a plan may name, from the tables and ``catalogue/``."""
+    names = Vocabulary(
+        holds=frozenset(HOLD_PATHS),
+        kinds=frozenset(MEMORY_KINDS),
+        tricks=frozenset(TRICKS),
+        removes=frozenset(REMOVALS),
+        catalogue={},
+    )
+    files = (Path(__file__).parent / "catalogue").glob("*.yaml")
+    return Vocabulary(
+        names.holds, names.kinds, names.tricks, names.removes, load_catalogue(files, names)
+    )
+
+
+def needs_of(scenario: Scenario) -> Needs:
+    """What the parts of ``scenario`` take together."""
+    return unite(
+        [
+            HOLD_PATHS[scenario.hold].needs,
+            MEMORY_KINDS[scenario.kind].needs,
+            *(TRICKS[trick].needs for trick in scenario.tricks),
+            REMOVALS[scenario.remove].needs,
+        ]
+    )
