@@ -36,7 +36,9 @@ class Needs:
 
     ``options`` are kernel options that must be ``y`` or ``m`` (``CONFIG_`` included).
     ``modules`` are loaded by init before the guest says that it is ready, each skipped if it is
-    built in; ``runtime_modules`` are only put into the image, for the kernel to ask for.
+    built in (a name may be followed by parameters: ``null_blk nr_devices=0``);
+    ``optional_modules`` likewise, where the kernel has them; ``runtime_modules`` are only put into
+    the image, for the kernel to ask for.
     ``cmdline`` are kernel parameters; ``sysctls`` are (dotted name, value) pairs.
     ``boot_devices`` are on QEMU's command line; ``plugged_devices`` are added by QMP later, on a
     PCIe root port each, because they have no migration state or must appear at run time.
@@ -45,6 +47,7 @@ class Needs:
 
     options: frozenset[str] = frozenset()
     modules: tuple[str, ...] = ()
+    optional_modules: tuple[str, ...] = ()
     runtime_modules: tuple[str, ...] = ()
     cmdline: tuple[str, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -56,6 +59,7 @@ class Needs:
         return Needs(
             options=self.options | other.options,
             modules=_union(self.modules, other.modules),
+            optional_modules=_union(self.optional_modules, other.optional_modules),
             runtime_modules=_union(self.runtime_modules, other.runtime_modules),
             cmdline=_union(self.cmdline, other.cmdline),
             sysctls=_union(self.sysctls, other.sysctls),
