@@ -66,8 +66,8 @@ def _ready(series: str, *, offline: bool, progress: Progress) -> _Cached | None:
     if offline:
         if cached is None:
             raise KernelError(
-                f"debian:{series} is not in the cache (or damaged there) and this run is offline; run "
-                "once with a network, or give a kernel as image: PATH"
+                f"debian:{series} is not in the cache (or damaged there) and this run is offline; "
+                "run once with a network, or give a kernel as image: PATH"
             )
         return cached
     answer = Answer.read(series)

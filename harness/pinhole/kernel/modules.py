@@ -56,6 +56,10 @@ class ModuleTree:
         """Where the module ``name`` lies, or None if there is no such file."""
         return self._paths.get(canonical(name))
 
+    def has(self, name: str) -> bool:
+        """Whether the kernel has the module ``name``, as a file or built in."""
+        return self.path(name) is not None or self.is_builtin(name)
+
     def loading_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """The paths of ``names`` and of all that they depend on, each after what it needs.
 
