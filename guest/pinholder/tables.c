@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The tables: a row for each way to hold, kind of memory and trick. */
+#include "holding.h"
+
+#include <string.h>
+
+extern const struct hold_path hold_io_uring, hold_vmsplice;
+extern const struct memory_kind kind_anonymous;
+extern const struct trick trick_extra_reference, trick_munmap;
+
+const struct hold_path *const hold_paths[] = {
+	&hold_io_uring,
+	&hold_vmsplice,
+	NULL,
+};
+
+const struct memory_kind *const memory_kinds[] = {
+	&kind_anonymous,
+	NULL,
+};
+
+const struct trick *const tricks[] = {
+	&trick_extra_reference,
+	&trick_munmap,
+	NULL,
+};
+
+const char *const trick_point_names[TRICK_POINTS] = {
+	[AFTER_MAP] = "after-map",
+	[AFTER_MEMORY] = "after-memory",
+	[AFTER_HOLD] = "after-hold",
+	[BEFORE_RELEASE] = "before-release",
+	[AFTER_RELEASE] = "after-release",
+};
+
+const struct hold_path *find_hold_path(const char *name)
+{
+	const struct hold_path *const *row;
+
+	for (row = hold_paths; *row && strcmp((*row)->name, name); row++)
+		;
+	return *row;
+}
+
+const struct memory_kind *find_memory_kind(const char *name)
+{
+	const struct memory_kind *const *row;
+
+	for (row = memory_kinds; *row && strcmp((*row)->name, name); row++)
+		;
+	return *row;
+}
+
+const struct trick *find_trick(const char *name)
+{
+	const struct trick *const *row;
+
+	for (row = tricks; *row && strcmp((*row)->name, name); row++)
+		;
+	return *row;
+}
