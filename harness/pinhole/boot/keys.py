@@ -41,12 +41,15 @@ class GuestKeys:
         return cls(client=_new(), host=_new())
 
     @property
+    def client_private(self) -> str:
+        """What a client logs in with, as OpenSSH writes a private key (``ssh -i``)."""
+        key = Ed25519PrivateKey.from_private_bytes(self.client)
+        return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+    @property
     def client_key(self) -> paramiko.Ed25519Key:
         """What paramiko logs in with."""
-        pem = Ed25519PrivateKey.from_private_bytes(self.client).private_bytes(
-            Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
-        )
-        return paramiko.Ed25519Key.from_private_key(io.StringIO(pem.decode()))
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(self.client_private))
 
     @property
     def host_key(self) -> paramiko.Ed25519Key:
