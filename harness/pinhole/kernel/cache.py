@@ -134,8 +134,9 @@ def full_disk_named(what: str, folder: Path, needs_bytes: int = 0) -> Iterator[N
     try:
         yield
     except ToolError as error:
-        if any(words in line for line in error.lines for words in _FULL_WORDS):
-            raise _no_space(what, folder, needs_bytes, error.lines[-1]) from error
+        for line in error.lines:
+            if any(words in line for words in _FULL_WORDS):
+                raise _no_space(what, folder, needs_bytes, line) from error
         raise
     except OSError as error:
         if error.errno in _FULL:
