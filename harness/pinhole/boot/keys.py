@@ -84,9 +84,14 @@ def write_initrd(initramfs: Path, keys: GuestKeys, destination: Path) -> None:
         initramfs.open("rb") as image,
         open(destination, "xb", opener=private) as joined,
     ):
-        shutil.copyfileobj(image, joined, 1 << 20)
-        joined.write(bytes(-joined.tell() % 4))
-        joined.write(keys.cpio())
+        try:
+            shutil.copyfileobj(image, joined, 1 << 20)
+            joined.write(bytes(-joined.tell() % 4))
+            joined.write(keys.cpio())
+            joined.flush()
+        except BaseException:
+            destination.unlink()
+            raise
 
 
 def _new() -> bytes:
