@@ -26,10 +26,10 @@
 /* Longer budgets are looked into after this long at the latest. */
 #define SAMPLE_SECONDS 4.0
 
-/* Written by the child, read by us when it has ended. */
+/* Written by the child; what is not atomic is read when it has returned. */
 struct attempt {
 	_Atomic bool returned;
-	double began;
+	_Atomic double began;	/* 0 until the child gets to it */
 	double ended;
 	int error;
 	const char *call;
@@ -50,7 +50,7 @@ struct watch {
 	int counter;
 	const char *counter_call;
 
-	double began;
+	double started;			/* until the child's own attempt->began is known */
 	double sigterm_at;		/* since began; negative: not sent */
 	double sigkill_at;
 	double seconds;
@@ -125,15 +125,22 @@ static void start(struct watch *watch, sigset_t *awaited)
 	close(go[0]);
 	if (watch->count_passes)
 		watch->counter = passes_open(watch->child, &watch->counter_call);
-	watch->began = boottime();
+	watch->started = boottime();
 	if (write(go[1], "g", 1) != 1)
 		fail(errno, "write(pipe)");
 	close(go[1]);
 }
 
+static double began(const struct watch *watch)
+{
+	double at = watch->attempt->began;
+
+	return at ? at : watch->started;
+}
+
 static double elapsed(const struct watch *watch)
 {
-	return boottime() - watch->began;
+	return boottime() - began(watch);
 }
 
 /* Does what is due; seconds until the next thing is, negative when it is time to give up. */
@@ -205,7 +212,7 @@ static void print_samples(struct json *json, const struct watch *watch)
 {
 	const struct sample *sample = watch->sample, *late = watch->late;
 
-	print_time(json, "sampled_at", sample->at ? sample->at - watch->began : -1);
+	print_time(json, "sampled_at", sample->at ? sample->at - began(watch) : -1);
 	json_string(json, "task_state", *sample->task_state ? sample->task_state : NULL);
 	json_string(json, "stack", sample->stack_taken ? sample->stack : NULL);
 	json_string(json, "wchan", sample->wchan_taken ? sample->wchan : NULL);
@@ -253,7 +260,7 @@ static void print_result(const struct watch *watch)
 		json_int(&json, "signal", WTERMSIG(watch->exit_status));
 	else
 		json_null(&json, "signal");
-	json_seconds(&json, "began", attempt->began ? attempt->began : watch->began);
+	json_seconds(&json, "began", began(watch));
 	json_seconds(&json, "seconds", watch->seconds);
 	json_seconds(&json, "budget_seconds", watch->budget);
 	json_seconds(&json, "grace_seconds", watch->grace);

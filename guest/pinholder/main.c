@@ -116,7 +116,8 @@ static int check_available(struct life *life)
 	event_end(&json);
 	if (holding->size_bytes <= memory.usable)
 		return 0;
-	failed(&life->why, ENOMEM, "%zu bytes", holding->size_bytes);
+	life->doing = "memory";
+	failed(&life->why, ENOMEM, "allocating %zu bytes", holding->size_bytes);
 	if (holding->node < 0)
 		return advise(&life->why, "this machine has %" PRIu64 " bytes to give",
 			      memory.usable);
