@@ -2,7 +2,7 @@
 """How long each wait may take, in seconds, scaled once for the accelerator and the user.
 
 Base figures are for KVM on an idle host. TCG is slower by the factor that the accelerator
-states (``Accelerator.budget_scale``); ``--timeout`` multiplies on top of that.
+states (``Accelerator.budget_scale``); ``--patience`` multiplies on top of that.
 """
 
 from __future__ import annotations

@@ -57,12 +57,14 @@ class RemovalEvidence(_Part):
 
 
 class UnplugEvidence(_Part):
-    """The DIMM's way out, as QEMU told it. ``ost`` are the _OST statuses seen, in order."""
+    """The DIMM's way out, as QEMU told it: ``said`` is the outcome with its budget or status,
+    ``ost`` the guest's last _OST status, null if it sent none."""
 
     outcome: str
+    said: str
     seconds: float
     budget_seconds: float
-    ost: list[int]
+    ost: int | None
 
 
 class KmsgEvidence(_Part):

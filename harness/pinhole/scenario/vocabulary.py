@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from pinhole.kernel.bootable import Kernel
 from pinhole.needs import Needs, unite
 from pinhole.plan import Scenario, Vocabulary, load_catalogue
 from pinhole.scenario.hold import HOLD_PATHS
@@ -40,3 +41,14 @@ def needs_of(scenario: Scenario) -> Needs:
             REMOVALS[scenario.remove].needs,
         ]
     )
+
+
+def all_needs(kernel: Kernel) -> Needs:
+    """What every part takes that ``kernel`` is able to do: for a guest that is used by hand."""
+    parts = [
+        *(part.needs for part in HOLD_PATHS.values()),
+        *(part.needs for part in MEMORY_KINDS.values()),
+        *(part.needs for part in TRICKS.values()),
+        *(part.needs for part in REMOVALS.values()),
+    ]
+    return unite(needs for needs in parts if not kernel.lacks(needs.options))

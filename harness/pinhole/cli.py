@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: parses, calls, prints. What it calls lives in the other rooms."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from pinhole import __version__
+from pinhole.errors import PinholeError
+
+app = typer.Typer(
+    name="pinhole",
+    help="Can userspace hold memory that was promised to be removable? Asks a Linux kernel by "
+    "booting it in QEMU, holding pages of a hotplugged DIMM, and taking the DIMM away.",
+    epilog="Exit status: 0 as expected, 1 not as expected (or a promise unknown), 2 usage, "
+    "3 the harness or a machine failed, 4 nothing ran.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+plan_app = typer.Typer(no_args_is_help=True, help="Check plans, and help editors with them.")
+app.add_typer(plan_app, name="plan")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pinhole {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version  # handled by its callback
+
+
+PlanArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A plan (YAML). Default: the main job, plans/default.yaml.", metavar="PLAN"
+    ),
+]
+KernelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kernel",
+        help="A kernel instead of the plan's: debian:6.12, or image:PATH of a bzImage. Repeatable.",
+        metavar="K",
+    ),
+]
+RunsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        help="Where runs are kept (default: $PINHOLE_RUNS or the user's state directory).",
+        metavar="DIR",
+    ),
+]
+QemuOption = Annotated[
+    Path | None, typer.Option("--qemu", help="The QEMU to use instead of the one in PATH.")
+]
+QemuArgOption = Annotated[
+    list[str] | None,
+    typer.Option("--qemu-arg", help="One more argument for QEMU. Repeatable.", metavar="ARG"),
+]
+AppendOption = Annotated[
+    list[str] | None,
+    typer.Option("--append", help="One more kernel parameter. Repeatable.", metavar="PARAM"),
+]
+AccelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accel", help="tcg or kvm instead of the fastest that boots here.", metavar="ACCEL"
+    ),
+]
+GdbOption = Annotated[
+    int | None,
+    typer.Option(
+        "--gdb", help="Let gdb attach to the guest on this loopback port.", metavar="PORT"
+    ),
+]
+
+PatienceOption = Annotated[
+    float,
+    typer.Option(
+        "--patience", min=0.1, help="Multiply every budget, for a host that is busy or slow."
+    ),
+]
+
+
+@app.command()
+def run(
+    plan: PlanArgument = None,
+    kernel: KernelOption = None,
+    expression: Annotated[
+        str,
+        typer.Option(
+            "-k", help="Only scenarios whose 'name[kernel]' fits: 'io_uring and not 5.10'."
+        ),
+    ] = "",
+    list_only: Annotated[
+        bool, typer.Option("--list", help="List what would run, and stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the QEMU command lines, and stop.")
+    ] = False,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Run each scenario N times.")] = 1,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", min=1, help="The most seconds one scenario may take, boot and all."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", min=0.1, help="Seconds for one try to remove a block (default: 2, TCG: 8)."
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast", help="Stop at the first scenario that is not as expected."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if any promise is broken, expected or not.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the records as JSON instead of the table.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use cached kernels only; touch no network.")
+    ] = False,
+    keep_on_failure: Annotated[
+        bool,
+        typer.Option(
+            "--keep-on-failure",
+            help="Where a scenario is not as expected, keep its guest until Enter is pressed.",
+        ),
+    ] = False,
+    accel: AccelOption = None,
+    qemu: QemuOption = None,
+    qemu_arg: QemuArgOption = None,
+    append: AppendOption = None,
+    gdb: GdbOption = None,
+    patience: PatienceOption = 1.0,
+    runs: RunsOption = None,
+) -> None:
+    """Run a plan: boot each kernel, hold pages, take the memory away, judge, print one table."""
+    from pinhole.tools.prepare import LaunchRequest
+    from pinhole.tools.run import RunRequest, run_plan
+
+    status = run_plan(
+        RunRequest(
+            plan=plan,
+            kernels=tuple(kernel or ()),
+            expression=expression,
+            list_only=list_only,
+            dry_run=dry_run,
+            repeat=repeat,
+            timeout=timeout,
+            budget=budget,
+            fail_fast=fail_fast,
+            strict=strict,
+            as_json=as_json,
+            junit=junit,
+            offline=offline,
+            keep_on_failure=keep_on_failure,
+            launch=LaunchRequest(
+                accel=accel,
+                qemu=qemu,
+                qemu_arguments=tuple(qemu_arg or ()),
+                append=tuple(append or ()),
+                gdb=gdb,
+                patience=patience,
+            ),
+            runs=runs,
+        )
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def judge(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run's id or directory (default: the newest).", metavar="RUN"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if any promise is broken, expected or not.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the records as JSON instead of the table.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
+    ] = None,
+    runs: RunsOption = None,
+) -> None:
+    """Judge a run again from its evidence, without a VM."""
+    from pinhole.results.rejudge import rejudged
+    from pinhole.results.run import Run, runs_dir
+    from pinhole.tools.report import report
+
+    found = Run.find(run, runs_dir(runs))
+    raise typer.Exit(
+        report(found, list(rejudged(found)), as_json=as_json, junit=junit, strict=strict)
+    )
+
+
+@plan_app.command("check")
+def plan_check(
+    plan: Annotated[Path, typer.Argument(help="The plan to check.", metavar="FILE")],
+) -> None:
+    """Check a plan: every mistake with its line, and what was probably meant."""
+    from pinhole.plan import load_plan
+    from pinhole.scenario.vocabulary import vocabulary
+    from pinhole.tools.run import recipes_of
+
+    loaded = load_plan(plan, vocabulary())
+    recipes_of(loaded, (), plan)
+    typer.echo(
+        f"{plan}: good: {len(loaded.scenarios)} scenarios on {len(loaded.plan.kernels)} kernels"
+    )
+
+
+@plan_app.command("schema")
+def plan_schema() -> None:
+    """Print the JSON Schema of plans, for editors (# yaml-language-server: $schema=…)."""
+    from pinhole.plan import plan_schema as schema
+    from pinhole.scenario.vocabulary import vocabulary
+
+    typer.echo(json.dumps(schema(vocabulary()), indent=2))
+
+
+@app.command()
+def doctor(
+    qemu: QemuOption = None,
+    accel: AccelOption = None,
+) -> None:
+    """Check what this host lacks, and name the command that mends it."""
+    from pinhole.progress import for_terminal
+    from pinhole.tools.doctor import examine, print_findings
+
+    raise typer.Exit(print_findings(examine(qemu, accel, for_terminal()), Console()))
+
+
+@app.command()
+def shell(
+    kernel: Annotated[
+        str, typer.Option("--kernel", help="The kernel to boot.", metavar="K")
+    ] = "debian:6.12",
+    accel: AccelOption = None,
+    qemu: QemuOption = None,
+    qemu_arg: QemuArgOption = None,
+    append: AppendOption = None,
+    gdb: GdbOption = None,
+    patience: PatienceOption = 1.0,
+) -> None:
+    """Open a shell in a guest with an empty node 1 and a DIMM plugged into it."""
+    from pinhole.kernel.recipe import parse_recipe
+    from pinhole.progress import for_terminal
+    from pinhole.tools.prepare import LaunchRequest, prepare
+    from pinhole.tools.shell import open_shell
+
+    recipe = parse_recipe(kernel)
+    progress = for_terminal()
+    request = LaunchRequest(
+        accel=accel,
+        qemu=qemu,
+        qemu_arguments=tuple(qemu_arg or ()),
+        append=tuple(append or ()),
+        gdb=gdb,
+        patience=patience,
+    )
+    prepared = prepare([recipe], request, progress)
+    raise typer.Exit(open_shell(prepared.kernels[recipe], prepared.launch, progress))
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C does, so that every machine is ended on the way out."""
+    del frame
+    raise SystemExit(128 + number)
+
+
+def main() -> NoReturn:
+    """The entry point ``pinhole``: errors on one line, and the exit statuses of the design."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGHUP, _on_sigterm)
+    try:
+        status = app(standalone_mode=False)
+    except PinholeError as error:
+        Console(stderr=True).print(
+            f"pinhole: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(error.exit_status)
+    except TyperException as error:
+        print(f"pinhole: {error.format_message()}; see 'pinhole --help'", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("pinhole: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs one job (a scenario on a kernel) to its record, whatever happens on the way.
+
+A job is a value, so that it can be run in this process, in a worker, or elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from pinhole.boot.base import BASE_NEEDS
+from pinhole.errors import BudgetError, GuestCommandError, PinholeError
+from pinhole.guest.guest import Guest, Launch, booted, machine_spec
+from pinhole.kernel.bootable import Kernel
+from pinhole.machine.spec import command_line
+from pinhole.machine.topology import Dimm, Topology
+from pinhole.plan import MachinePlan, Promise, Scenario
+from pinhole.progress import Progress
+from pinhole.scenario.evidence import EndEvidence, Evidence
+from pinhole.scenario.expect import Comparison, Status, compare
+from pinhole.scenario.play import DIMM, NODE, Play
+from pinhole.scenario.ruling import State
+from pinhole.scenario.verdict import Verdict, judge
+from pinhole.scenario.vocabulary import needs_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scenario on one kernel: everything that its run takes, picklable.
+
+    ``folder`` exists and gets the evidence and the logs. ``removal_budget`` (seconds for one try
+    to take a block away) and ``timeout`` (seconds for the whole job) are the user's, if any.
+    """
+
+    scenario: Scenario
+    kernel: Kernel
+    machine: MachinePlan
+    launch: Launch
+    folder: Path
+    repetition: int = 0
+    removal_budget: float | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job came to; the record is made of it. ``seconds`` are those of the host's clock."""
+
+    status: Status
+    reason: str | None
+    verdict: Verdict | None
+    comparison: Comparison | None
+    started: str
+    seconds: float
+    phases: dict[str, float]
+
+
+OnFailure = Callable[[Guest, Result], None]
+"""Called while the guest still runs, where a scenario did not go as expected."""
+
+
+def topology_of(machine: MachinePlan) -> Topology:
+    """A boot node, an empty node 1, and room for one DIMM there."""
+    total = machine.memory + machine.dimm
+    return Topology(
+        memory_bytes=machine.memory,
+        cpus=machine.cpus,
+        empty_nodes=1,
+        dimms=(Dimm(name=DIMM, size_bytes=machine.dimm, node=NODE),),
+        # Room beyond what is plugged: the kernel sizes its tables by it as a real machine's does.
+        maxmem_bytes=max(8 << 30, 2 * total),
+    )
+
+
+def why_skipped(scenario: Scenario, kernel: Kernel) -> str | None:
+    """Why ``scenario`` cannot run on ``kernel``, naming the options, or None if it can.
+
+    A kernel whose configuration is not known is never skipped: what it lacks shows in the guest.
+    """
+    lacking = kernel.lacks((BASE_NEEDS | needs_of(scenario)).options)
+    if not lacking:
+        return None
+    return f"{kernel.label} lacks {', '.join(lacking)}"
+
+
+def dry_run(job: Job) -> list[str]:
+    """QEMU's command line for ``job``, for a person to read and run."""
+    spec = machine_spec(
+        job.kernel,
+        needs_of(job.scenario),
+        topology_of(job.machine),
+        job.launch,
+        Path("initrd.img"),
+        job.folder,
+    )
+    return command_line(spec)
+
+
+def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -> Result:
+    """Runs ``job``. Failures of the guest, the machine and pinhole itself are in the result;
+    only an interruption (Ctrl-C, SIGTERM) and a full disk are raised."""
+    started, began = datetime.now(UTC).isoformat(), time.monotonic()
+    evidence = Evidence(
+        scenario=job.scenario.model_dump(mode="json"),
+        kernel={
+            "label": job.kernel.label,
+            "release": job.kernel.release,
+            "version": job.kernel.version,
+            "key": job.kernel.key,
+            "origin": job.kernel.origin,
+        },
+        machine={
+            "accelerator": job.launch.accelerator.value,
+            "command_line": dry_run(job),
+            "budgets": asdict(job.launch.budgets),
+        },
+    )
+
+    def result(status: Status, reason: str | None, verdict: Verdict | None = None) -> Result:
+        phases = {str(one["name"]): float(one["seconds"]) for one in evidence.phases}
+        comparison = compare(job.scenario, job.kernel.version, verdict) if verdict else None
+        return Result(
+            status=comparison.status if comparison else status,
+            reason=reason,
+            verdict=verdict,
+            comparison=comparison,
+            started=started,
+            seconds=time.monotonic() - began,
+            phases=phases,
+        )
+
+    def judged(reason: str | None = None) -> Result:
+        return result(Status.DONE, reason, judge(job.scenario, evidence.model_dump(mode="json")))
+
+    skipped = why_skipped(job.scenario, job.kernel)
+    if skipped is not None:
+        return result(Status.SKIP, skipped)
+    play = Play(job.scenario, job.machine, job.removal_budget, evidence, job.folder, progress)
+    try:
+        with (
+            _time_limit(job.timeout, job.scenario.name),
+            booted(
+                job.kernel,
+                needs_of(job.scenario),
+                topology_of(job.machine),
+                job.launch,
+                job.folder,
+                progress,
+            ) as guest,
+        ):
+            try:
+                play.run(guest)
+                evidence.end = EndEvidence(completed=True)
+                found = judged()
+            except PinholeError as error:
+                _record_end(evidence, play.phase, error)
+                found = _after_error(judged, result, error, play.phase)
+                if on_failure is not None:
+                    on_failure(guest, found)
+                return found
+            if on_failure is not None and found.status is not Status.PASS:
+                on_failure(guest, found)
+            return found
+    except PinholeError as error:
+        _record_end(evidence, play.phase, error)
+        return result(_status_of(error), f"{play.phase}: {error}")
+    finally:
+        evidence.save(job.folder)
+
+
+def _after_error(
+    judged: Callable[[str | None], Result],
+    result: Callable[[Status, str | None], Result],
+    error: PinholeError,
+    phase: str,
+) -> Result:
+    """A scenario that broke off: a panic that QEMU told of is a finding, all else is not judged."""
+    reason = f"{phase}: {error}"
+    found = judged(reason)
+    if found.verdict is not None and found.verdict.of(Promise.HEALTH).state is State.BROKEN:
+        return found
+    return result(_status_of(error), reason)
+
+
+def _status_of(error: PinholeError) -> Status:
+    return Status.ERROR if isinstance(error, GuestCommandError) else Status.MISS
+
+
+def _record_end(evidence: Evidence, phase: str, error: PinholeError) -> None:
+    evidence.end = EndEvidence(
+        completed=False, phase=phase, error=str(error), error_kind=type(error).__name__
+    )
+
+
+@contextmanager
+def _time_limit(seconds: float | None, name: str) -> Iterator[None]:
+    """Raises ``BudgetError`` in the block once ``seconds`` are over.
+
+    By SIGALRM, which reaches a blocking wait anywhere below; signals are the main thread's, and
+    so is every job (the design gives each machine a process of its own).
+    """
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise BudgetError(f"{name} took longer than --timeout {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

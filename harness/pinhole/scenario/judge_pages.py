@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judges what the pin did with its pages: placement, clean refusal, and the pin's outcome."""
+
+from __future__ import annotations
+
+from pinhole.scenario import outcome as words
+from pinhole.scenario.case import MOVABLE, Case, HeldPages, PageRange
+from pinhole.scenario.facts import EvidenceGapError
+from pinhole.scenario.outcome import Outcome
+from pinhole.scenario.ruling import Ruling, State
+
+
+def pin_outcome(case: Case) -> Outcome:
+    """What became of the hold; raises ``EvidenceGapError`` where the evidence does not tell."""
+    errno = case.hold_refused()
+    if errno is not None:
+        leaked = any(case.pins_taken().values())
+        return Outcome(word=words.REFUSED_LEAKY if leaked else words.REFUSED, errno=errno)
+    held = case.held()
+    _started_in_movable(case)
+    if not case.longterm:
+        return Outcome(word=words.HELD)
+    return Outcome(word=words.PINNED_IN_MOVABLE if held.in_zone(MOVABLE) else words.MIGRATED)
+
+
+def placement(case: Case) -> Ruling:
+    """A long-term pin that succeeded has no page in ZONE_MOVABLE or CMA."""
+    if not case.longterm:
+        return Ruling(State.NOT_APPLICABLE, f"{case.way.name} takes no long-term pin")
+    errno = case.hold_refused()
+    if errno is not None:
+        return Ruling(State.NOT_APPLICABLE, f"the pin was refused with {errno}")
+    held = case.held()
+    _started_in_movable(case)
+    _no_cma(case)
+    _blocks_agree(case, held)
+    inside = held.in_zone(MOVABLE)
+    ranges = tuple(_shown(one) for one in held.ranges)
+    if inside == 0:
+        return Ruling(
+            State.KEPT,
+            f"none of {held.count} pinned pages is in ZONE_MOVABLE: {_where(held)}",
+            pages=0,
+            ranges=ranges,
+        )
+    blocks = tuple(sorted(held.by_block))
+    return Ruling(
+        State.BROKEN,
+        f"{inside} of {held.count} pinned pages are in ZONE_MOVABLE, in {', '.join(blocks)}",
+        pages=inside,
+        ranges=ranges,
+        blocks=blocks,
+    )
+
+
+def clean_refusal(case: Case) -> Ruling:
+    """A pin that failed left no page pinned and the pages usable."""
+    errno = case.hold_refused()
+    if errno is None:
+        return Ruling(State.NOT_APPLICABLE, "the kernel did not refuse the hold")
+    taken = case.pins_taken()
+    leaked = sum(taken.values())
+    if any(taken.values()):
+        return Ruling(
+            State.BROKEN,
+            f"after {errno} {leaked} pins of the refused call are still held",
+            pages=leaked,
+        )
+    path = case.event("usable")
+    bad = case.facts.integer(*path, "bad_pages")
+    if not case.facts.flag(*path, "ok") or bad:
+        return Ruling(State.BROKEN, f"after {errno} {bad} pages cannot be used any more", pages=bad)
+    return Ruling(State.KEPT, f"after {errno} no page is pinned and all can be used", pages=0)
+
+
+def _started_in_movable(case: Case) -> None:
+    """Only pages that were in removable memory can show whether the kernel moves them away."""
+    before = case.pages("before", "plugged")
+    node = case.node()
+    inside = before.by_zone.get((node, MOVABLE), 0)
+    if inside != before.count:
+        raise EvidenceGapError(
+            f"only {inside} of {before.count} pages were in node {node}'s ZONE_MOVABLE before "
+            "the hold: nothing was asked of the kernel"
+        )
+
+
+def _no_cma(case: Case) -> None:
+    """CMA areas lie inside other zones: zoneinfo's ranges cannot tell a page in one."""
+    # A kernel without CONFIG_CMA has no CmaTotal at all.
+    total = case.meminfo("held").get("CmaTotal", 0)
+    if total:
+        raise EvidenceGapError(
+            f"the kernel has {total} bytes of CMA: whether a pinned page is in it is not recorded"
+        )
+
+
+def _blocks_agree(case: Case, held: HeldPages) -> None:
+    """The blocks' own ``valid_zones`` must say what zoneinfo's ranges say."""
+    movable = 0
+    for block, count in held.by_block.items():
+        zones = case.file("held", f"/sys/devices/system/memory/{block}/valid_zones").split()
+        if zones[:1] == [MOVABLE]:
+            movable += count
+    if movable != held.in_zone(MOVABLE):
+        raise EvidenceGapError(
+            f"valid_zones and zoneinfo disagree: {movable} pages are in blocks of ZONE_MOVABLE, "
+            f"{held.in_zone(MOVABLE)} in that zone's span"
+        )
+
+
+def _where(held: HeldPages) -> str:
+    return ", ".join(
+        f"{count} in node {node}'s {zone}" for (node, zone), count in sorted(held.by_zone.items())
+    )
+
+
+def _shown(one: PageRange) -> str:
+    return f"{one[0]:#x}-{one[1]:#x}"

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judges whether memory goes away: removal while pages are held, recovery once they are not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from pinhole.health.removal_lines import removal_lines
+from pinhole.scenario import outcome as words
+from pinhole.scenario.case import Case
+from pinhole.scenario.facts import EvidenceGapError
+from pinhole.scenario.outcome import BlockOutcome, Outcome
+from pinhole.scenario.ruling import Ruling, State
+
+_BLOCK = re.compile(r"/sys/devices/system/memory/(memory\d+)/state")
+
+
+def first_round(case: Case) -> tuple[BlockOutcome, ...]:
+    """The removal of each block while pages are held."""
+    refused = case.hold_refused()
+    held = {} if refused is not None else case.held().by_block
+    return _round(case, "held", "removed", held)
+
+
+def removal(case: Case) -> Ruling:
+    """What holds nothing goes away in its budget; what holds pages is answered in bounded time."""
+    outcomes = first_round(case)
+    holes = [one for one in outcomes if not _kept(one)]
+    tally = _tally(outcomes)
+    if not holes:
+        return Ruling(State.KEPT, f"{tally} of {len(outcomes)} blocks")
+    pages = sum(one.held_pages for one in holes)
+    shown = "; ".join(f"{one.block} ({one.held_pages} pages held): {one.outcome}" for one in holes)
+    return Ruling(
+        State.BROKEN,
+        f"{shown}; {tally} of {len(outcomes)} blocks",
+        pages=pages,
+        blocks=tuple(one.block for one in holes),
+        lines=_lines(case, [one.block for one in holes]),
+    )
+
+
+def recovery(case: Case) -> Ruling:
+    """Once the holder has let go, the same removal succeeds."""
+    path = case.event("released")
+    case.facts.number(*path, "seconds")
+    status = case.facts.integer("holder", "exit_status")
+    wanted = 0 if case.hold_refused() is None else 1
+    if status != wanted:
+        raise EvidenceGapError(f"pinholder ended with status {status}, not {wanted}")
+    online = case.target_blocks("released")
+    if set(online.values()) != {"online"}:
+        raise EvidenceGapError(f"not every block was online before the second removal: {online}")
+    outcomes = _round(case, "released", "removed_again", {})
+    stayed = [one for one in outcomes if one.outcome.word != words.REMOVED]
+    tally = _tally(outcomes)
+    if not stayed:
+        return Ruling(State.KEPT, f"after release {tally} of {len(outcomes)} blocks")
+    blocks = tuple(one.block for one in stayed)
+    return Ruling(
+        State.BROKEN,
+        f"after release {'; '.join(f'{one.block}: {one.outcome}' for one in stayed)}",
+        blocks=blocks,
+        lines=_lines(case, list(blocks)),
+    )
+
+
+def _kept(one: BlockOutcome) -> bool:
+    if one.outcome.word == words.REMOVED:
+        return True
+    # An errno in time is an answer, but only held pages are a reason for one.
+    return one.held_pages > 0 and one.outcome.word == words.REFUSED
+
+
+def _round(
+    case: Case, round_name: str, snapshot: str, held: Mapping[str, int]
+) -> tuple[BlockOutcome, ...]:
+    """One round of tries, a block each, checked against the states that were read afterwards."""
+    base: tuple[str | int, ...] = ("removals", round_name, "attempts")
+    blocks = case.target_blocks()
+    states = case.target_blocks(snapshot)
+    found: dict[str, BlockOutcome] = {}
+    for index in range(len(case.facts.sequence(*base))):
+        path = case.facts.text(*base, index, "path")
+        match = _BLOCK.fullmatch(path)
+        if match is None or match[1] not in blocks or match[1] in found:
+            raise EvidenceGapError(f"the removal of {path!r} is not of one of the DIMM's blocks")
+        if case.facts.text(*base, index, "value") != "offline":
+            raise EvidenceGapError(f"what was written into {path} is not 'offline'")
+        block = match[1]
+        outcome = _outcome(case, (*base, index))
+        _agrees(block, outcome, states.get(block), held.get(block, 0))
+        found[block] = BlockOutcome(
+            block=block,
+            outcome=outcome,
+            held_pages=held.get(block, 0),
+            seconds=case.facts.number(*base, index, "seconds"),
+        )
+    if set(found) != set(blocks):
+        missing = ", ".join(sorted(set(blocks) - set(found)))
+        raise EvidenceGapError(f"no removal was tried of {missing} (round {round_name!r})")
+    return tuple(found[block] for block in sorted(found))
+
+
+def _outcome(case: Case, path: tuple[str | int, ...]) -> Outcome:
+    facts = case.facts
+    budget = facts.number(*path, "budget_seconds")
+    if not facts.flag(*path, "ended"):
+        return Outcome(word=words.UNKILLABLE, budget_seconds=budget)
+    sigterm = facts.optional(*path, "sigterm_at")
+    if facts.integer(*path, "result") >= 0:
+        if sigterm is not None or facts.number(*path, "seconds") > budget:
+            raise EvidenceGapError("a removal succeeded, but only after its budget had ended")
+        return Outcome(word=words.REMOVED)
+    errno = facts.text(*path, "errno_name")
+    if sigterm is None:
+        if errno == "EINTR":
+            raise EvidenceGapError("a removal was interrupted before its budget had ended")
+        return Outcome(word=words.REFUSED, errno=errno)
+    if errno != "EINTR":
+        raise EvidenceGapError(f"a removal ended with {errno} only after its budget had ended")
+    passes = facts.optional(*path, "passes")
+    return Outcome(word=words.STILL_LOOPING, budget_seconds=budget, passes=passes)
+
+
+def _agrees(block: str, outcome: Outcome, state: str | None, held_pages: int) -> None:
+    """The block's state afterwards, and where pages are held, must fit what the write returned."""
+    if (outcome.word == words.REMOVED) != (state == "offline"):
+        raise EvidenceGapError(f"{block}: the write says {outcome}, the state reads {state!r}")
+    if outcome.word == words.REMOVED and held_pages:
+        raise EvidenceGapError(
+            f"{block} went offline although pagemap shows {held_pages} held pages in it"
+        )
+
+
+def _tally(outcomes: tuple[BlockOutcome, ...]) -> str:
+    counts = Counter(one.outcome.name for one in outcomes)
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def _lines(case: Case, blocks: list[str]) -> tuple[str, ...]:
+    """For each block the first line of dmesg that names one of its pages."""
+    block_pages = case.block_size_bytes() // case.page_size_bytes()
+    shown: dict[str, str] = {}
+    for line in removal_lines(case.log()):
+        if line.pfn is not None:
+            shown.setdefault(f"memory{line.pfn // block_pages}", line.text)
+    return tuple(shown[block] for block in blocks if block in shown)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plays one scenario in a booted guest: plug, hold, remove, release, remove again, unplug.
+
+Evidence is saved after every phase, so that a run which was killed can be read to that point.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pinhole.guest.clock import sample_clock
+from pinhole.guest.dimm import PluggedDimm
+from pinhole.guest.guest import Guest
+from pinhole.guest.holder import Holder
+from pinhole.guest.kmsg import mark, read_kmsg
+from pinhole.guest.snapshot import take
+from pinhole.guest.text import parse_counters
+from pinhole.plan import MachinePlan, Scenario
+from pinhole.progress import Progress
+from pinhole.scenario.evidence import (
+    Evidence,
+    HolderEvidence,
+    KmsgEvidence,
+    QmpEvidence,
+    RemovalEvidence,
+    SnapshotEvidence,
+    UnplugEvidence,
+    numbered,
+)
+
+NODE = 1
+DIMM = "dimm0"
+_POLL_SECONDS = 0.05
+
+
+class Play:
+    """The phases of one scenario, in ``run``'s order; each leaves its evidence."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        machine: MachinePlan,
+        removal_budget: float | None,
+        evidence: Evidence,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.phase = "boot"
+        self._scenario = scenario
+        self._dimm_bytes = machine.dimm
+        self._removal_budget = removal_budget
+        self._evidence = evidence
+        self._folder = folder
+        self._progress = progress
+        self._token = secrets.token_hex(8)
+        self._begin_mark = ""
+
+    def run(self, guest: Guest) -> None:
+        """All phases. What was gathered stays in the evidence whatever is raised."""
+        try:
+            with self._entering("bare", "reading the guest as it is"):
+                self._begin(guest)
+            with self._entering("plug", f"plugging {DIMM} into node {NODE}"):
+                dimm = self._plug(guest)
+            with self._entering("hold", f"holding pages: {self._scenario.hold}"):
+                holder = Holder.start(guest.channel, self._holder_arguments(), guest.budgets.hold)
+            with holder:
+                self._keep_holder(holder)
+                self._snapshot(guest, "held")
+                with self._entering("remove", "taking the memory away while pages are held"):
+                    self._remove(guest, dimm, "held")
+                    self._snapshot(guest, "removed")
+                with self._entering("release", "letting the pages go"):
+                    self._release(guest, holder, dimm)
+            with self._entering("remove again", "taking the memory away again"):
+                self._remove(guest, dimm, "released")
+                self._snapshot(guest, "removed_again")
+            with self._entering("unplug", f"unplugging {DIMM}"):
+                self._unplug(guest, dimm)
+            with self._entering("collect", "collecting the kernel's log"):
+                self._end(guest)
+        finally:
+            self._keep_qmp(guest)
+            self._evidence.save(self._folder)
+
+    @contextmanager
+    def _entering(self, phase: str, text: str) -> Iterator[None]:
+        self.phase = phase
+        began = time.monotonic()
+        with self._progress.step(text):
+            yield
+        self._evidence.phases = numbered(
+            [
+                *self._evidence.phases,
+                {"name": phase, "seconds": round(time.monotonic() - began, 4)},
+            ]
+        )
+        self._evidence.save(self._folder)
+
+    # -- the phases
+
+    def _begin(self, guest: Guest) -> None:
+        budget = guest.budgets.command
+        clock = sample_clock(guest.channel, budget=budget)
+        self._evidence.clock = {
+            "host_minus_guest_seconds": clock.offset,
+            "error_bound_seconds": clock.error_bound,
+        }
+        self._evidence.guest = dict(guest.facts)
+        self._begin_mark = self._mark(guest, f"begin {self._scenario.name}")
+        self._snapshot(guest, "bare")
+
+    def _plug(self, guest: Guest) -> PluggedDimm:
+        dimm = PluggedDimm.plug(guest, self._dimm_bytes, node=NODE, name=DIMM)
+        self._evidence.target = {"node": NODE, "dimm": DIMM, "size_bytes": dimm.size_bytes}
+        self._snapshot(guest, "plugged")
+        return dimm
+
+    def _remove(self, guest: Guest, dimm: PluggedDimm, round_name: str) -> None:
+        attempts = []
+        for block in dimm.blocks:
+            self._mark(guest, f"offline {block}")
+            with self._progress.step(f"offlining {block}"):
+                attempt = dimm.offline(block, self._removal_budget)
+            attempts.append(attempt.raw)
+            self._evidence.removals = {
+                **self._evidence.removals,
+                round_name: RemovalEvidence(
+                    attempts=numbered(attempts), attempts_count=len(attempts)
+                ),
+            }
+
+    def _release(self, guest: Guest, holder: Holder, dimm: PluggedDimm) -> None:
+        holder.release(guest.budgets.hold)
+        self._keep_holder(holder)
+        # Closing a ring drops its pins from a worker: wait for the counters, within a budget.
+        # Pins that stay are for the ledger to judge, not an error here.
+        self._settle(guest)
+        dimm.online()
+        self._snapshot(guest, "released")
+
+    def _unplug(self, guest: Guest, dimm: PluggedDimm) -> None:
+        result = dimm.unplug()
+        self._evidence.unplug = UnplugEvidence(
+            outcome=result.outcome.value,
+            said=str(result),
+            seconds=result.seconds,
+            budget_seconds=result.budget,
+            ost=result.ost,
+        )
+        self._snapshot(guest, "unplugged")
+
+    def _end(self, guest: Guest) -> None:
+        budget = guest.budgets.command
+        end_mark = self._mark(guest, f"end {self._scenario.name}")
+        log = read_kmsg(guest.channel, budget=budget)
+        self._evidence.kmsg = KmsgEvidence(
+            records=log.text,
+            overrun=log.overrun,
+            complete=log.complete,
+            begin_mark=self._begin_mark,
+            end_mark=end_mark,
+        )
+
+    # -- what phases share
+
+    def _mark(self, guest: Guest, text: str) -> str:
+        """Leaves a mark in the kernel's log; the token tells it from what others write there."""
+        line = f"pinhole {self._token} {text}"
+        mark(guest.channel, line, budget=guest.budgets.command)
+        return line
+
+    def _holder_arguments(self) -> list[str]:
+        scenario = self._scenario
+        arguments = ["--hold", scenario.hold, "--kind", scenario.kind]
+        arguments += ["--size", str(scenario.size), "--node", str(NODE)]
+        for trick in scenario.tricks:
+            arguments += ["--trick", trick]
+        return arguments
+
+    def _settle(self, guest: Guest) -> None:
+        before = self._evidence.snapshots["plugged"]
+        deadline = time.monotonic() + guest.budgets.command
+        while time.monotonic() < deadline:
+            now = take(guest.channel, budget=guest.budgets.command)
+            if _pins(now.raw) == _pins(before.files):
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _snapshot(self, guest: Guest, name: str) -> None:
+        found = take(guest.channel, budget=guest.budgets.command)
+        self._evidence.snapshots = {
+            **self._evidence.snapshots,
+            name: SnapshotEvidence(
+                boottime=found.boottime, files=dict(found.raw), errors=dict(found.errors)
+            ),
+        }
+
+    def _keep_holder(self, holder: Holder) -> None:
+        events = list(holder.raw_events)
+        self._evidence.holder = HolderEvidence(
+            events=numbered(events),
+            events_count=len(events),
+            stderr=holder.stderr,
+            exit_status=holder.exit_status,
+            exit_signal=holder.exit_signal,
+        )
+
+    def _keep_qmp(self, guest: Guest) -> None:
+        events = [
+            {
+                "name": event.name,
+                "data": dict(event.data),
+                "host_monotonic": event.host_monotonic,
+                "qemu_time": event.qemu_time,
+            }
+            for event in guest.machine.qmp.events
+        ]
+        self._evidence.qmp = QmpEvidence(events=numbered(events), events_count=len(events))
+
+
+def _pins(files: Mapping[str, str]) -> dict[str, int]:
+    """Pins held, by node file."""
+    found = {}
+    for path, text in files.items():
+        if path.startswith("/sys/devices/system/node/") and path.endswith("/vmstat"):
+            counters = parse_counters(text)
+            # A kernel without these counters (before 5.7) is for the verdict to call unknown.
+            acquired, released = (
+                counters.get(f"nr_foll_pin_{end}", 0) for end in ("acquired", "released")
+            )
+            found[path] = acquired - released
+    return found

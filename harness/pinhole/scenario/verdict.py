@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts: a pure function of scenario and evidence, each of the six promises by itself.
+
+``pinhole judge`` calls the same function on an old run's evidence, without a VM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pinhole.plan import Promise, Scenario
+from pinhole.scenario.case import Case
+from pinhole.scenario.facts import EvidenceGapError, Facts, pointer
+from pinhole.scenario.judge_health import health
+from pinhole.scenario.judge_ledger import ledger
+from pinhole.scenario.judge_pages import clean_refusal, pin_outcome, placement
+from pinhole.scenario.judge_removal import first_round, recovery, removal
+from pinhole.scenario.outcome import BlockOutcome, Outcome
+from pinhole.scenario.ruling import Ruling, State
+from pinhole.yamlfile import StrictModel
+
+__all__ = ["Judgement", "State", "Verdict", "judge"]
+
+
+class Judgement(StrictModel):
+    """One promise's state, why, and the facts it rests on (JSON Pointers into evidence.json).
+
+    ``pages`` and ``blocks`` are those that show a hole; ``lines`` are lines of dmesg that do.
+    """
+
+    promise: Promise
+    state: State
+    reason: str
+    pages: int | None = None
+    ranges: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
+
+
+class Verdict(StrictModel):
+    """All that is said of one scenario on one kernel.
+
+    ``pin`` is the outcome of the hold and ``blocks`` those of the removal while pages were held;
+    each is null where the evidence does not tell.
+    """
+
+    pin: Outcome | None
+    blocks: tuple[BlockOutcome, ...] | None
+    judgements: tuple[Judgement, ...]
+
+    def of(self, promise: Promise) -> Judgement:
+        """The judgement of ``promise``."""
+        return next(one for one in self.judgements if one.promise is promise)
+
+    def promises(self, state: State) -> tuple[Promise, ...]:
+        """The promises in ``state``, in the order of the design."""
+        return tuple(one.promise for one in self.judgements if one.state is state)
+
+
+_JUDGES: Mapping[Promise, Callable[[Case], Ruling]] = {
+    Promise.PLACEMENT: placement,
+    Promise.CLEAN_REFUSAL: clean_refusal,
+    Promise.REMOVAL: removal,
+    Promise.RECOVERY: recovery,
+    Promise.LEDGER: ledger,
+    Promise.HEALTH: health,
+}
+
+
+def judge(scenario: Scenario, evidence: Mapping[str, Any]) -> Verdict:
+    """The verdict on ``evidence`` (the content of an ``evidence.json``) of ``scenario``."""
+    facts = Facts(evidence)
+    case = Case(scenario, facts)
+    return Verdict(
+        pin=_or_none(lambda: pin_outcome(case)),
+        blocks=_or_none(lambda: first_round(case)),
+        judgements=tuple(
+            _judgement(promise, judge_one, case, facts) for promise, judge_one in _JUDGES.items()
+        ),
+    )
+
+
+def _judgement(
+    promise: Promise, judge_one: Callable[[Case], Ruling], case: Case, facts: Facts
+) -> Judgement:
+    with facts.reading() as read:
+        try:
+            ruling = judge_one(case)
+        except EvidenceGapError as gap:
+            ruling = Ruling(State.UNKNOWN, str(gap))
+    return Judgement(
+        promise=promise,
+        state=ruling.state,
+        reason=ruling.reason,
+        pages=ruling.pages,
+        ranges=ruling.ranges,
+        blocks=ruling.blocks,
+        lines=ruling.lines,
+        rests_on=tuple(pointer(path) for path in read),
+    )
+
+
+def _or_none(derive: Callable[[], Any]) -> Any:
+    try:
+        return derive()
+    except EvidenceGapError:
+        # The promises that need the outcome say what is missing; here it is just not known.
+        return None

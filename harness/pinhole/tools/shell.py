@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pinhole shell``: a shell in a booted guest, with an online DIMM in its node 1."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from pinhole.guest.dimm import PluggedDimm
+from pinhole.guest.guest import Launch, booted
+from pinhole.guest.terminal import attach
+from pinhole.kernel.kernel import Kernel
+from pinhole.plan import MachinePlan
+from pinhole.progress import Progress
+from pinhole.scenario.engine import topology_of
+from pinhole.scenario.vocabulary import all_needs
+
+_WELCOME = """\
+{release} is up; node 1 has a DIMM of 512M, online in ZONE_MOVABLE. For example:
+  pinholder --hold io_uring --size 16M --node 1 &
+  echo offline > /sys/devices/system/memory/memory32/state
+'exit' or Ctrl-D ends the guest.
+"""
+
+
+def open_shell(kernel: Kernel, launch: Launch, progress: Progress) -> int:
+    """Boots ``kernel``, plugs the DIMM, connects the terminal; returns the shell's exit status."""
+    machine = MachinePlan()
+    with (
+        tempfile.TemporaryDirectory(prefix="pinhole-") as workdir,
+        booted(
+            kernel, all_needs(kernel), topology_of(machine), launch, Path(workdir), progress
+        ) as guest,
+    ):
+        PluggedDimm.plug(guest, machine.dimm)
+        if sys.stdin.isatty():
+            print(_WELCOME.format(release=kernel.release), file=sys.stderr)
+        return attach(guest)
