@@ -106,6 +106,16 @@ def test_damaged_entry_is_noticed_and_made_again(root: Path, spoil: Callable[[Pa
     assert left_in(root, "kind") == ["key"]
 
 
+@pytest.mark.parametrize("spoil", [truncate, remove])
+def test_file_that_lost_its_content_is_noticed_without_digests(
+    root: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(cache.entry("kind", "key", writer("one")))
+    assert cache.find("kind", "key") is None
+    assert cache.entry("kind", "key", writer("two")) == root / "kind" / "key"
+    assert cache.find("kind", "key") is not None
+
+
 CHILD = """
 import sys, time
 from pathlib import Path

@@ -204,6 +204,7 @@ def test_two_at_once_fetch_it_once(mirror: SmallArchive) -> None:
     assert len(kernels) == 3
     assert len(set(kernels)) == 1
     assert len([path for path in mirror.asked if ".deb" in path]) == 1
+    assert len([path for path in mirror.asked if "InRelease" in path]) == 1
 
 
 def test_newer_kernel_is_taken_a_day_later(

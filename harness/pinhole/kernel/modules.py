@@ -78,8 +78,7 @@ class ModuleTree:
     def _visit(self, path: str, order: dict[str, None], above: frozenset[str]) -> None:
         if path in order or path in above:
             return
-        # modules.dep lists what must be loaded first last (depmod(8), modprobe walks it backwards)
-        for needed in reversed(self._dependencies.get(path, ())):
+        for needed in self._dependencies.get(path, ()):
             self._visit(needed, order, above | {path})
         order[path] = None
 
