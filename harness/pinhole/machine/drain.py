@@ -23,30 +23,41 @@ class Drain:
 
     def __init__(self, on_end: Callable[[BaseException | None], None]) -> None:
         self._on_end = on_end
-        self._selector = selectors.DefaultSelector()
-        self._pidfd = -1
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._feeds: dict[socket.socket, Callable[[bytes], None]] = {}
+        self._reading = threading.Lock()
+        self._selector: selectors.BaseSelector | None = None
+        self._pidfd = self._stop = -1
         self._thread = threading.Thread(target=self._run, name="pinhole-drain", daemon=True)
 
     def add(self, port: socket.socket, feed: Callable[[bytes], None]) -> None:
-        """Before ``start()``: ``feed`` gets all that ``port`` brings, in the private thread."""
-        self._selector.register(port, selectors.EVENT_READ, feed)
+        """Before ``start()``: ``feed`` gets all that ``port`` (a blocking socket) brings."""
+        self._feeds[port] = feed
 
     def start(self, pidfd: int) -> None:
         """Begins to read; ``pidfd`` (pidfd_open(2)) stays the caller's."""
+        self._selector = selectors.DefaultSelector()
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._pidfd = os.dup(pidfd)
-        self._selector.register(self._pidfd, selectors.EVENT_READ)
+        for port in self._feeds:
+            self._selector.register(port, selectors.EVENT_READ)
+        for fd in (self._stop, self._pidfd):
+            self._selector.register(fd, selectors.EVENT_READ)
         self._thread.start()
+
+    def settle(self) -> None:
+        """Feeds, in the calling thread, what has arrived and was not read yet."""
+        with self._reading:
+            for port in self._feeds:
+                while self._read(port):
+                    pass
 
     def close(self) -> None:
         """Ends the thread; the sockets stay the caller's. Idempotent."""
-        if self._stop < 0:
-            return
-        os.eventfd_write(self._stop, 1)
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and self._stop >= 0:
+            os.eventfd_write(self._stop, 1)
             self._thread.join()
-        self._selector.close()
+        if self._selector is not None:
+            self._selector.close()
         for fd in (self._stop, self._pidfd):
             if fd >= 0:
                 os.close(fd)
@@ -59,29 +70,29 @@ class Drain:
             self._on_end(error)
 
     def _read_until_end(self) -> None:
+        assert self._selector is not None
         while True:
-            ready = [key for key, _ in self._selector.select()]
-            if any(key.fd == self._pidfd for key in ready):
-                for key in list(self._selector.get_map().values()):
-                    while key.data is not None and self._read(key):
-                        pass
+            ready = {key.fileobj for key, _ in self._selector.select()}
+            if self._pidfd in ready:
+                self.settle()
                 self._on_end(None)
                 return
-            if any(key.fd == self._stop for key in ready):
+            if self._stop in ready:
                 return
-            for key in ready:
-                self._read(key)
+            for port in self._feeds.keys() & ready:
+                with self._reading:
+                    if self._read(port) is False:
+                        self._selector.unregister(port)
 
-    def _read(self, key: selectors.SelectorKey) -> bool:
-        """Feeds one piece; False (and the port is dropped) at its end."""
-        port, feed = key.fileobj, key.data
-        assert isinstance(port, socket.socket)
+    def _read(self, port: socket.socket) -> bool | None:
+        """Feeds one piece: True; at the port's end False; None if there is nothing to read."""
         try:
             data = port.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
         except ConnectionResetError:  # QEMU ended with input unread
             data = b""
-        if data:
-            feed(data)
-            return True
-        self._selector.unregister(port)
-        return False
+        if not data:
+            return False
+        self._feeds[port](data)
+        return True

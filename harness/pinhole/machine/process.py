@@ -75,7 +75,13 @@ class QemuProcess:
     forked (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, command: Sequence[str], pass_fds: Collection[int], log: Path) -> None:
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.pidfd = -1
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def spawn(self, command: Sequence[str], pass_fds: Collection[int]) -> None:
+        """Runs ``command`` with ``pass_fds`` inherited. Raises ``HostError`` without setpriv(1)."""
         if threading.current_thread() is not threading.main_thread():
             raise UsageError(
                 "a machine was started outside the main thread; QEMU would be killed when that "
@@ -84,12 +90,10 @@ class QemuProcess:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
             raise HostError("no setpriv on PATH: install Debian's package util-linux")
-        self.log = log
-        self.pidfd = -1
         gate = ["sh", "-c", _GATE, "sh", *command]
         reading, writing = os.pipe()
         try:
-            with log.open("wb") as stderr:
+            with self.log.open("wb") as stderr:
                 self._popen = subprocess.Popen(
                     [setpriv, "--pdeathsig", "KILL", "--", *gate],
                     stdin=reading,
@@ -106,28 +110,30 @@ class QemuProcess:
             os.close(writing)
 
     @property
-    def pid(self) -> int:
-        return self._popen.pid
+    def pid(self) -> int | None:
+        """QEMU's process id (setpriv and sh have become QEMU); None before ``spawn``."""
+        return None if self._popen is None else self._popen.pid
 
     @property
     def running(self) -> bool:
-        return self._popen.poll() is None
+        return self._popen is not None and self._popen.poll() is None
 
     def wait(self, budget: float) -> bool:
         """Whether the process ended within ``budget`` seconds."""
-        with suppress(subprocess.TimeoutExpired):
-            self._popen.wait(budget)
+        if self._popen is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(budget)
         return not self.running
 
     @property
     def ended_by_itself(self) -> bool:
         """Whether it ended by exit() or abort(): in both it says why on standard error."""
-        status = self._popen.poll()
+        status = None if self._popen is None else self._popen.poll()
         return status is not None and (status >= 0 or status == -signal.SIGABRT)
 
     def epitaph(self) -> str:
         """How the process ended and its last words, for messages."""
-        status = self._popen.poll()
+        status = None if self._popen is None else self._popen.poll()
         if status is None:
             how = "is still running"
         elif status < 0:
@@ -150,7 +156,7 @@ class QemuProcess:
         Raises ``MachineError`` if even SIGKILL does not end it (a task stuck in the host's kernel).
         """
         try:
-            if self.running:
+            if self._popen is not None and self.running:
                 self._popen.kill()
             if not self.wait(_REAP_SECONDS):
                 raise MachineError(

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from pinhole.errors import (
     GuestSilentError,
@@ -20,6 +21,7 @@ from pinhole.errors import (
     QemuStartError,
     UsageError,
 )
+from pinhole.kernel import bzimage
 from pinhole.machine.console import Console
 from pinhole.machine.drain import Drain
 from pinhole.machine.host import available_bytes
@@ -35,13 +37,13 @@ from pinhole.machine.spec import (
     MachineSpec,
     Ports,
     command_line,
-    require_kernel_image,
     socket_port,
 )
 from pinhole.machine.status import Stage, StatusPort
 from pinhole.machine.watch import Watch
 
 _QUIT_SECONDS = 2.0
+_TYPE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ class Machine:
         if self._watch.process is not None:
             raise UsageError("a Machine starts once; make another from the same spec")
         spec = self.spec
-        require_kernel_image(spec.kernel_image)
+        # QEMU says "linux kernel too old to load a ram disk" of any file that is no kernel, and
+        # starts one that was cut short, which then says nothing (measured, 7.2).
+        bzimage.read(spec.kernel_image)
         qemu = find_qemu(spec.qemu)
         spec.topology.require_host_memory(available_bytes())
         try:
@@ -123,21 +127,25 @@ class Machine:
                 fds[name] = theirs.enter_context(other).fileno()
             self.qmp = Qmp(ours["qmp"], spec.workdir / QMP_LOG, watch, spec.budgets.command)
             stack.callback(self.qmp.close)
-            ours["console"].settimeout(spec.budgets.command)
-            self.console = watch.console = Console(ours["console"], watch.check)
-            self._status = StatusPort(watch.news)
+            # Only sending: the thread that drains reads without waiting.
+            ours["console"].setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _TYPE_SECONDS, 0)
+            )
+            console_log, status_log = self._log(CONSOLE_LOG), self._log(STATUS_LOG)
+            self.console = watch.console = Console(ours["console"], console_log, watch.check)
+            self._status = StatusPort(watch.news, status_log)
             self._serial = {name: ours[name] for name in spec.topology.virtio_serial}
             drain = Drain(watch.end)
             stack.callback(drain.close)
             drain.add(ours["console"], self.console.feed)
             drain.add(ours["status"], self._status.feed)
+            process = watch.process = QemuProcess(spec.workdir / QEMU_LOG)
+            stack.callback(process.close)
+            stack.callback(self._quit)
             self._spawned_at = time.monotonic()
-            watch.process = QemuProcess(
-                command_line(spec, self._ports(fds)), fds.values(), spec.workdir / QEMU_LOG
-            )
-            stack.callback(watch.process.close)
-        stack.callback(self._quit)
-        drain.start(watch.process.pidfd)
+            process.spawn(command_line(spec, self._ports(fds)), fds.values())
+        drain.start(process.pidfd)
+        watch.settle = drain.settle
         self.qmp.connect(spec.budgets.command)
         watch.query_status = self._query_status
         self.hotplug = Hotplug(self.qmp, spec.topology)
@@ -157,7 +165,7 @@ class Machine:
             raise GuestSilentError(
                 f"the guest did not say that it is ready within {budget:g} s; the last stage it "
                 f"named: {last}; its last console line: {self.console.last_line()}. See "
-                f"{self.spec.workdir / CONSOLE_LOG}, or give it more time with --timeout"
+                f"{self.spec.workdir / CONSOLE_LOG}, or give it more time with --patience"
             )
         if status.ready is None:
             raise MachineError(f"the guest's init failed: {status.failed}")
@@ -179,9 +187,11 @@ class Machine:
 
     @property
     def pid(self) -> int:
-        """QEMU's process id."""
-        assert self._watch.process is not None, "the machine has not been started"
-        return self._watch.process.pid
+        """QEMU's process id. Raises ``UsageError`` before the start."""
+        process = self._watch.process
+        if process is None or process.pid is None:
+            raise UsageError("the machine has no process: start it first")
+        return process.pid
 
     @cached_property
     def ssh_address(self) -> tuple[str, int]:
@@ -203,11 +213,13 @@ class Machine:
             )
         return self._serial[name]
 
+    def _log(self, name: str) -> BinaryIO:
+        return self._stack.enter_context((self.spec.workdir / name).open("wb", buffering=0))
+
     def _ports(self, fds: Mapping[str, int]) -> Ports:
-        workdir = self.spec.workdir
         return Ports(
-            console=socket_port(fds["console"], workdir / CONSOLE_LOG),
-            status=socket_port(fds["status"], workdir / STATUS_LOG),
+            console=socket_port(fds["console"]),
+            status=socket_port(fds["status"]),
             qmp=socket_port(fds["qmp"]),
             serial={name: socket_port(fds[name]) for name in self.spec.topology.virtio_serial},
         )
@@ -226,7 +238,7 @@ class Machine:
     def _quit(self) -> None:
         """Asks QEMU to end; if that does not help, SIGKILL comes next."""
         process = self._watch.process
-        if process is None or self._watch.ended:
+        if process is None or not process.running or self._watch.ended:
             return
         try:
             self.qmp.execute("quit", budget=_QUIT_SECONDS)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from qemu.qmp import (
     ConnectError,
@@ -73,14 +73,17 @@ class Qmp:
         self._budget = budget
         self._events: list[QmpEvent] = []
         self._began = time.monotonic()
-        self._log = log.open("w", encoding="utf-8", buffering=1)
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(self._lost)
+        self._path = log
+        self._log: TextIO | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="pinhole-qmp", daemon=True)
         self._client: QMPClient | None = None
 
     def connect(self, budget: float) -> None:
         """Waits for QEMU's greeting and negotiates. Raises ``MachineError`` or ``BudgetError``."""
+        self._log = self._path.open("w", encoding="utf-8", buffering=1)
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._lost)
         self._thread.start()
         try:
             self._await(self._connect(), budget, "QEMU's greeting")
@@ -96,8 +99,8 @@ class Qmp:
     ) -> object:
         """What QEMU returns. Raises ``QmpError`` if QEMU refuses, ``BudgetError`` after ``budget``
         seconds (the machine's budget for a command if None), ``QemuDiedError`` if it is gone."""
-        if self._client is None or not self._thread.is_alive():
-            self._watch.check_end()
+        if self._client is None or self._loop is None:
+            self._watch.check()
             raise MachineError(f"QMP {command}: there is no connection")
         self._note({"execute": command, **({"arguments": arguments} if arguments else {})})
         work = self._client.execute(command, arguments)
@@ -149,17 +152,19 @@ class Qmp:
 
     def close(self) -> None:
         """Ends the connection and the thread; idempotent, and never raises for a dead QEMU."""
-        if self._loop.is_closed():
-            return
-        if self._thread.ident is not None:
-            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
-        self._log.close()
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            if self._thread.ident is not None:
+                asyncio.run_coroutine_threadsafe(self._shut(), loop).result()
+                loop.call_soon_threadsafe(loop.stop)
+                self._thread.join()
+            loop.close()
+        if self._log is not None:
+            self._log.close()
         self._port.close()
 
     def _run(self) -> None:
+        assert self._loop is not None
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
@@ -197,6 +202,7 @@ class Qmp:
         self._note({"lost": str(context.get("exception") or context.get("message"))})
 
     def _await(self, work: Coroutine[object, object, T], budget: float, what: str) -> T:
+        assert self._loop is not None
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(budget)
@@ -207,6 +213,6 @@ class Qmp:
             future.cancel()
 
     def _note(self, record: Mapping[str, object]) -> None:
-        if not self._log.closed:
+        if self._log is not None and not self._log.closed:
             line = json.dumps({"t": round(time.monotonic() - self._began, 6), **record})
             self._log.write(line[:_LOGGED_CHARS] + "\n")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinhole.budget import Budgets
-from pinhole.errors import KernelError
 from pinhole.machine.accel import Accelerator
 from pinhole.machine.topology import Topology
 
@@ -89,38 +88,9 @@ def command_line(spec: MachineSpec, ports: Ports | None = None) -> list[str]:
     return [*command, "-append", " ".join(spec.cmdline), *spec.extra_arguments]
 
 
-def socket_port(fd: int, log: Path | None = None) -> str:
-    """A back end on an inherited socket; QEMU itself writes all output to ``log`` as well."""
-    return f"socket,fd={fd}" + (f",logfile={_quoted(log)},logappend=off" if log else "")
-
-
-def require_kernel_image(path: Path) -> None:
-    """Raises ``KernelError`` unless ``path`` is a whole bzImage, or an ELF file.
-
-    Without this QEMU says "linux kernel too old to load a ram disk" of any other file, and
-    starts a truncated bzImage, which then says nothing (measured, QEMU 7.2). The fields are those
-    of Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(0x250)
-        size_bytes = path.stat().st_size
-    except OSError as error:
-        raise KernelError(f"{path}: cannot read the kernel image: {error.strerror}") from error
-    if head.startswith(b"\x7fELF"):
-        return
-    if head[0x202:0x206] != b"HdrS":
-        raise KernelError(
-            f"{path} is not a kernel image: it lacks the x86 boot header; give a bzImage "
-            "(arch/x86/boot/bzImage of a built tree, or a distribution's vmlinuz)"
-        )
-    setup_sectors = head[0x1F1] or 4
-    needed = (setup_sectors + 1) * 512 + int.from_bytes(head[0x1F4:0x1F8], "little") * 16
-    if size_bytes < needed:
-        raise KernelError(
-            f"{path} is cut off: its header promises {needed} bytes and it has {size_bytes}; "
-            "copy or build it again"
-        )
+def socket_port(fd: int) -> str:
+    """A back end on an inherited socket: no path exists that another user could open."""
+    return f"socket,fd={fd}"
 
 
 def _with_id(name: str, backend: str) -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from pinhole.machine.text import printable
 
@@ -31,8 +32,10 @@ class Stage:
 class StatusPort:
     """Parses what ttyS1 brings; ``news`` guards the fields and is notified of every line."""
 
-    def __init__(self, news: threading.Condition) -> None:
+    def __init__(self, news: threading.Condition, log: BinaryIO) -> None:
+        """``log`` is unbuffered and gets all that comes."""
         self._news = news
+        self._log = log
         self._partial = bytearray()
         self._skipping = False
         self.stages: list[Stage] = []
@@ -43,6 +46,7 @@ class StatusPort:
     def feed(self, data: bytes) -> None:
         """Takes what the port brought; called by the thread that drains it."""
         now = time.monotonic()
+        self._log.write(data)
         *lines, rest = (bytes(self._partial) + data).split(b"\n")
         with self._news:
             for line in lines:

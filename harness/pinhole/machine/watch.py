@@ -15,15 +15,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinhole.errors import GuestPanickedError, MachineError, QemuDiedError
-from pinhole.machine.text import file_tail, printable
+from pinhole.errors import GuestPanickedError, HostError, MachineError, QemuDiedError
 
 if TYPE_CHECKING:
     from pinhole.machine.console import Console
     from pinhole.machine.process import QemuProcess
 
 _END_GRACE_SECONDS = 2.0
-_PANIC_TAIL_BYTES = 256 << 10
+_PANIC_LINES = 5000
 _PANIC = re.compile(r"Kernel panic - not syncing: [^\r\n]*")
 _BROKEN_STATES = {"internal-error", "io-error", "guest-panicked"}
 
@@ -36,6 +35,7 @@ class Watch:
         self.process: QemuProcess | None = None
         self.console: Console | None = None
         self.query_status: Callable[[], str] | None = None
+        self.settle: Callable[[], None] = lambda: None
         self._console_log = console_log
         self._ended = False
         self._failure: BaseException | None = None
@@ -95,6 +95,11 @@ class Watch:
         ``MachineError`` for a guest that shut down or that QEMU cannot go on with."""
         if self._guest_end is not None:
             raise self._guest_error(*self._guest_end)
+        if isinstance(self._failure, OSError):
+            raise HostError(
+                f"writing the machine's logs beside {self._console_log} failed: "
+                f"{self._failure.strerror}; free some space"
+            ) from self._failure
         if self._failure is not None:
             raise MachineError(f"reading QEMU's ports failed: {self._failure!r}") from self._failure
         if self._ended:
@@ -121,8 +126,9 @@ class Watch:
 
     def _guest_error(self, name: str, data: Mapping[str, object]) -> MachineError:
         reason = data.get("reason")
-        # QEMU writes the log itself, before the event: no line of the panic is still on its way.
-        panics = _PANIC.findall(file_tail(self._console_log, _PANIC_TAIL_BYTES))
+        # The guest printed the panic before QEMU knew of it: it has arrived, if not been read.
+        self.settle()
+        panics = _PANIC.findall(self.console.tail(_PANIC_LINES)) if self.console else []
         words = f"QEMU said {name}" + (f" ({reason})" if reason else "")
         if reason == "guest-shutdown":
             return MachineError(
@@ -130,8 +136,7 @@ class Watch:
             )
         if panics:
             return GuestPanickedError(
-                f"the guest panicked ({words}): {printable(panics[-1])[:400]}. "
-                f"All of it: {self._console_log}"
+                f"the guest panicked ({words}): {panics[-1][:400]}. All of it: {self._console_log}"
             )
         verb = "panicked" if name == "GUEST_PANICKED" else "reset itself"
         return GuestPanickedError(
