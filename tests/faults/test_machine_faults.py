@@ -285,7 +285,7 @@ def test_harness_that_is_killed_takes_qemu_with_it(tmp_path: Path, number: int) 
         [sys.executable, tmp_path / "script.py", tmp_path],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert harness.stdout is not None
     with harness.stdout:

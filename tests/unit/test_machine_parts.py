@@ -233,6 +233,42 @@ def test_end_of_qemu_ends_the_wait_after_its_last_words(ends: Ends) -> None:
         ends.console.expect("more", 60)
 
 
+def test_last_words_are_fed_before_the_end_is_told() -> None:
+    guest, port = socket.socketpair()
+    qemu = subprocess.Popen(["true"])
+    pidfd = os.pidfd_open(qemu.pid)
+    told: list[bytes | None] = []
+    ended = threading.Event()
+
+    def end(_: BaseException | None) -> None:
+        told.append(None)
+        ended.set()
+
+    with guest, port:
+        guest.sendall(b"last words")
+        qemu.wait()
+        drain = Drain(end)
+        drain.add(port, told.append)
+        drain.start(pidfd)  # the words and the end are there at once
+        assert ended.wait(5)
+        drain.close()
+        os.close(pidfd)
+    assert told == [b"last words", None]
+
+
+def test_panic_is_named_from_what_had_not_been_read_yet() -> None:
+    watch = watch_with([("GUEST_PANICKED", {})])
+    guest, port = socket.socketpair()
+    with guest, port:
+        watch.console = Console(port, io.BytesIO(), watch.check)
+        line = b"[ 1.2] Kernel panic - not syncing: Oops\x07 - BAD APICID\r\n[ 1.3] CPU: 0\r\n"
+        watch.settle = lambda: watch.console.feed(line) if watch.console else None
+        with pytest.raises(
+            GuestPanickedError, match=r": Kernel panic - not syncing: Oops\\x07 - B"
+        ):
+            watch.check()
+
+
 def watch_with(events: list[tuple[str, dict[str, object]]], status: str = "running") -> Watch:
     watch = Watch(Path("/w/console.log"))
     watch.query_status = lambda: status
