@@ -29,7 +29,7 @@ struct runs {
 
 /* 0 or ENOMEM. */
 int runs_add(struct runs *runs, uint64_t pfn);
-/* [pfn,count] for step 1, [pfn,count,step] otherwise, [null,count] for absent pages. */
+/* [pfn,count,step], or [null,count,0] for absent pages. */
 void runs_json(const struct runs *runs, struct json *json, const char *key);
 void runs_free(struct runs *runs);
 

@@ -56,8 +56,8 @@ void runs_json(const struct runs *runs, struct json *json, const char *key)
 		else
 			json_uint(json, NULL, run->pfn);
 		json_uint(json, NULL, run->count);
-		if (run->pfn != PFN_ABSENT && run->step != 1)
-			json_int(json, NULL, run->step);
+		/* Always there: a reader must not take a lost step for the usual one. */
+		json_int(json, NULL, run->pfn == PFN_ABSENT ? 0 : run->step);
 		json_array_end(json);
 	}
 	json_array_end(json);

@@ -108,10 +108,10 @@ def encoded(code: ctypes.CDLL, pfns: list[int | None]) -> list[list[int | None]]
 
 def decoded(runs: list[list[int | None]]) -> Iterator[int | None]:
     """The code as guest/README.md defines it, read back."""
-    for first, count, *step in runs:
-        assert count is not None
+    for first, count, step in runs:
+        assert count is not None and step is not None
         for i in range(count):
-            yield None if first is None else first + i * (step[0] if step else 1)  # type: ignore[operator]
+            yield None if first is None else first + i * step
 
 
 near = st.integers(min_value=1, max_value=40)
@@ -127,13 +127,13 @@ def test_runs_say_every_page_in_order(code: ctypes.CDLL, pfns: list[int | None])
     ("pfns", "runs"),
     [
         ([], []),
-        ([7], [[7, 1]]),
-        ([5, 6, 7], [[5, 3]]),
+        ([7], [[7, 1, 1]]),
+        ([5, 6, 7], [[5, 3, 1]]),
         ([7, 6, 5], [[7, 3, -1]]),
         ([9, 9, 9], [[9, 3, 0]]),
-        ([None, None, 4], [[None, 2], [4, 1]]),
-        ([1, 2, 3, 2, 1], [[1, 3], [2, 2, -1]]),
-        ([5, 7, 9], [[5, 1], [7, 1], [9, 1]]),
+        ([None, None, 4], [[None, 2, 0], [4, 1, 1]]),
+        ([1, 2, 3, 2, 1], [[1, 3, 1], [2, 2, -1]]),
+        ([5, 7, 9], [[5, 1, 1], [7, 1, 1], [9, 1, 1]]),
     ],
     ids=["none", "one", "up", "down", "same", "absent", "turn", "gaps"],
 )

@@ -31,6 +31,13 @@ from pinhole.scenario.part import HoldPath, Reference
 
 MOVABLE = "Movable"
 NODE = "/sys/devices/system/node/node"
+_HOLDER_EVENTS = frozenset(
+    {
+        *("start", "available", "memory", "pages", "hold", "trick", "usable", "holding", "refused"),
+        *("verify", "released", "error"),
+    }
+)
+_STATES = frozenset({"online", "offline", "going-offline"})
 
 PageRange = tuple[int, int]
 """First and last PFN, both inclusive."""
@@ -38,11 +45,15 @@ PageRange = tuple[int, int]
 
 @dataclass(frozen=True)
 class HeldPages:
-    """Where a set of pages is: counts by (node, zone) and by memory block, and the PFN ranges."""
+    """Where a set of pages is: counts by (node, zone) and by memory block, and the PFN ranges.
+
+    ``zones_of_block`` are the zones that the pages in each block are in.
+    """
 
     count: int
     by_zone: Mapping[tuple[int, str], int]
     by_block: Mapping[str, int]
+    zones_of_block: Mapping[str, frozenset[str]]
     ranges: tuple[PageRange, ...]
 
     def in_zone(self, zone: str) -> int:
@@ -103,7 +114,7 @@ class Case:
         """State of every memory block of the whole machine, by name."""
         files = self.facts.mapping("snapshots", snapshot, "files")
         found = {
-            match[1]: self.file(snapshot, path).strip()
+            match[1]: self._state(snapshot, path)
             for path in files
             if (match := re.fullmatch(r"/sys/devices/system/memory/(memory\d+)/state", path))
         }
@@ -116,7 +127,7 @@ class Case:
         files = self.facts.mapping("snapshots", snapshot, "files")
         pattern = re.compile(rf"{NODE}{self.node()}/(memory\d+)/state")
         found = {
-            match[1]: self.file(snapshot, path).strip()
+            match[1]: self._state(snapshot, path)
             for path in files
             if (match := pattern.fullmatch(path))
         }
@@ -128,15 +139,25 @@ class Case:
             )
         return dict(sorted(found.items()))
 
+    def valid_zones(self, snapshot: str, block: str) -> list[str]:
+        """The zone that an online block is in; ``none`` where it spans several."""
+        return self.file(snapshot, f"/sys/devices/system/memory/{block}/valid_zones").split()
+
     # -- what the holder did
 
     def event(self, name: str, **having: str) -> tuple[str | int, ...]:
         """The path of pinholder's event ``name``; a gap if it is not there exactly once."""
         events = self.facts.sequence("holder", "events")
+        names = [
+            self.facts.text("holder", "events", index, "event") for index in range(len(events))
+        ]
+        strange = set(names) - _HOLDER_EVENTS
+        if strange:
+            raise EvidenceGapError(f"pinholder said what it never says: {sorted(strange)!r:.60}")
         found = [
             index
             for index, event in enumerate(events)
-            if self.facts.text("holder", "events", index, "event") == name
+            if names[index] == name
             and all(event.get(key) == value for key, value in having.items())
         ]
         if len(found) != 1:
@@ -159,37 +180,22 @@ class Case:
         ``when`` is ``before`` or ``after`` the hold. All of the scenario's pages must be present,
         distinct, and each in exactly one zone.
         """
+        page_bytes = self.page_size_bytes()
+        if self.facts.integer(*self.event("start"), "page_size_bytes") != page_bytes:
+            raise EvidenceGapError("guest and holder disagree about the size of a page")
         path = self.event("pages", when=when)
         # Which of the two events this is must itself be evidence.
         self.facts.text(*path, "when")
         ranges = _ranges(self.facts.value(*path, "runs"))
         absent = self.facts.integer(*path, "absent")
         count = sum(last - first + 1 for first, last in ranges)
-        wanted = self.scenario.size // self.page_size_bytes()
+        wanted = self.scenario.size // page_bytes
         if count != wanted or absent:
             raise EvidenceGapError(
                 f"the holder's pagemap shows {count} pages {when} the hold ({absent} absent), "
                 f"the scenario holds {wanted}"
             )
-        block_pages = self.block_size_bytes() // self.page_size_bytes()
-        by_zone: Counter[tuple[int, str]] = Counter()
-        by_block: Counter[str] = Counter()
-        zones = self.zones(snapshot)
-        for first, last in ranges:
-            located = 0
-            for zone in zones:
-                inside = _overlap(first, last, zone)
-                by_zone[zone.node, zone.name] += inside
-                located += inside
-            if located != last - first + 1:
-                raise EvidenceGapError(
-                    f"zoneinfo's ranges and pagemap disagree: of the pages {first:#x}-{last:#x} "
-                    f"{located} are in a zone's span, once each"
-                )
-            for number in range(first // block_pages, last // block_pages + 1):
-                low, high = number * block_pages, (number + 1) * block_pages - 1
-                by_block[f"memory{number}"] += min(last, high) - max(first, low) + 1
-        return HeldPages(count, {k: v for k, v in by_zone.items() if v}, dict(by_block), ranges)
+        return _located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
 
     # -- what the kernel said and counted
 
@@ -204,11 +210,27 @@ class Case:
 
     def pins_taken(self) -> dict[int, int]:
         """Pins that came between ``plugged`` and ``held``, by node."""
-        before, after = self.pins("plugged"), self.pins("held")
+        return self.pins_between("plugged", "held")
+
+    def pins_between(self, first: str, second: str) -> dict[int, int]:
+        """By how many the pins held on each node grew between two snapshots."""
+        before, after = self.pins(first), self.pins(second)
+        if before.keys() != after.keys():
+            raise EvidenceGapError(f"nodes came or went between {first!r} and {second!r}")
         return {node: after[node] - before[node] for node in after}
 
     def held(self) -> HeldPages:
-        """The pages held, once the three sources agree on them."""
+        """The pages held, once the three sources agree on them.
+
+        Only pages that were in removable memory can show whether the kernel moves them away.
+        """
+        before = self.pages("before", "plugged")
+        started = before.by_zone.get((self.node(), MOVABLE), 0)
+        if started != before.count:
+            raise EvidenceGapError(
+                f"only {started} of {before.count} pages were in node {self.node()}'s ZONE_MOVABLE "
+                "before the hold: nothing was asked of the kernel"
+            )
         pages = self.pages("after", "held")
         counted = self.pins_taken()
         for node, pins in counted.items():
@@ -228,6 +250,12 @@ class Case:
                 raise EvidenceGapError(f"node {node} has no counter {name} in {snapshot!r}")
         return counters["nr_foll_pin_acquired"] - counters["nr_foll_pin_released"]
 
+    def _state(self, snapshot: str, path: str) -> str:
+        state = self.file(snapshot, path).strip()
+        if state not in _STATES:
+            raise EvidenceGapError(f"{path} reads {state!r} in {snapshot!r}, no state of a block")
+        return state
+
     def _positive(self, *path: str) -> int:
         value = self.facts.integer(*path)
         if value <= 0:
@@ -236,20 +264,19 @@ class Case:
 
 
 def _ranges(runs: Any) -> tuple[PageRange, ...]:
-    """Sorted, merged PFN ranges of pinholder's runs ``[first_pfn, count, step]``.
+    """Sorted, merged PFN ranges of pinholder's runs ``[first_pfn, count, step]``, step 1 or -1.
 
-    ``step`` is 1 or -1 and may be left out. A PFN that stands twice is a gap: the pages of one
-    private mapping are distinct.
+    A PFN that stands twice is a gap: the pages of one private mapping are distinct.
     """
     spans: list[PageRange] = []
     if not isinstance(runs, list):
         raise EvidenceGapError("evidence is malformed: the holder's runs are not a list")
     for run in runs:
         numbers = isinstance(run, list) and all(type(part) is int for part in run)
-        if not numbers or len(run) not in (2, 3) or run[1] < 1 or run[2:] not in ([], [1], [-1]):
+        if not numbers or len(run) != 3 or run[1] < 1 or run[2] not in (1, -1):
             raise EvidenceGapError(f"evidence is malformed: {run!r:.60} is not a run of PFNs")
-        first, count = run[0], run[1]
-        low = first - count + 1 if run[2:] == [-1] else first
+        first, count, step = run
+        low = first - count + 1 if step == -1 else first
         if low <= 0:
             raise EvidenceGapError(f"evidence is malformed: the run {run!r:.60} has no real PFN")
         spans.append((low, low + count - 1))
@@ -262,6 +289,38 @@ def _ranges(runs: Any) -> tuple[PageRange, ...]:
         else:
             merged.append((low, high))
     return tuple(merged)
+
+
+def _located(ranges: tuple[PageRange, ...], zones: tuple[Zone, ...], block_pages: int) -> HeldPages:
+    """The pages of ``ranges`` by zone and by block; a gap unless each is in exactly one zone."""
+    by_zone: Counter[tuple[int, str]] = Counter()
+    by_block: Counter[str] = Counter()
+    zones_of_block: dict[str, set[str]] = {}
+    for first, last in ranges:
+        located = 0
+        for number in range(first // block_pages, last // block_pages + 1):
+            low = max(first, number * block_pages)
+            high = min(last, (number + 1) * block_pages - 1)
+            block = f"memory{number}"
+            by_block[block] += high - low + 1
+            for zone in zones:
+                inside = _overlap(low, high, zone)
+                if inside:
+                    located += inside
+                    by_zone[zone.node, zone.name] += inside
+                    zones_of_block.setdefault(block, set()).add(zone.name)
+        if located != last - first + 1:
+            raise EvidenceGapError(
+                f"zoneinfo's ranges and pagemap disagree: of the pages {first:#x}-{last:#x} "
+                f"{located} are in a zone's span, once each"
+            )
+    return HeldPages(
+        count=sum(by_zone.values()),
+        by_zone=dict(by_zone),
+        by_block=dict(by_block),
+        zones_of_block={block: frozenset(names) for block, names in zones_of_block.items()},
+        ranges=ranges,
+    )
 
 
 def _overlap(first: int, last: int, zone: Zone) -> int:

@@ -7,6 +7,7 @@ QEMU's word that the guest panicked. What a process printed to the console is no
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from pinhole.health.findings import findings
@@ -17,6 +18,7 @@ from pinhole.scenario.ruling import Ruling, State
 
 _PANIC_EVENTS = frozenset({"GUEST_PANICKED", "GUEST_CRASHLOADED"})
 _RESET_REASONS = frozenset({"guest-reset", "guest-panic"})
+_EVENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _TAINT = "/proc/sys/kernel/tainted"
 
 
@@ -48,6 +50,8 @@ def _panic(case: Case) -> str | None:
     """QEMU's word that the guest died, or None."""
     for index in range(len(case.facts.sequence("qmp", "events"))):
         name = case.facts.text("qmp", "events", index, "name")
+        if _EVENT_NAME.fullmatch(name) is None:
+            raise EvidenceGapError(f"{name!r:.60} is no event of QEMU's")
         if name in _PANIC_EVENTS:
             return f"the kernel panicked (QEMU: {name})"
         if name in ("SHUTDOWN", "RESET"):
@@ -62,6 +66,9 @@ def _log(case: Case) -> tuple[KmsgRecord, ...]:
     if case.facts.flag("kmsg", "overrun") or not case.facts.flag("kmsg", "complete"):
         raise EvidenceGapError("the kernel's log was overwritten or cut before it was read")
     records = case.log()
+    # Sequence numbers begin at 0 with the boot (kernel/printk): a log cut at its head shows too.
+    if not records or records[0].sequence != 0:
+        raise EvidenceGapError("the kernel's log does not begin with its first record")
     for previous, record in pairwise(records):
         if record.sequence != previous.sequence + 1:
             raise EvidenceGapError(

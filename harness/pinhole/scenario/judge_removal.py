@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections import Counter
 from collections.abc import Mapping
 
 from pinhole.health.removal_lines import removal_lines
 from pinhole.scenario import outcome as words
-from pinhole.scenario.case import Case
+from pinhole.scenario.case import MOVABLE, Case
 from pinhole.scenario.facts import EvidenceGapError
 from pinhole.scenario.outcome import BlockOutcome, Outcome
 from pinhole.scenario.ruling import Ruling, State
@@ -21,7 +22,7 @@ def first_round(case: Case) -> tuple[BlockOutcome, ...]:
     """The removal of each block while pages are held."""
     refused = case.hold_refused()
     held = {} if refused is not None else case.held().by_block
-    return _round(case, "held", "removed", held)
+    return _round(case, "held", "plugged", "removed", held)
 
 
 def removal(case: Case) -> Ruling:
@@ -45,15 +46,13 @@ def removal(case: Case) -> Ruling:
 def recovery(case: Case) -> Ruling:
     """Once the holder has let go, the same removal succeeds."""
     path = case.event("released")
-    case.facts.number(*path, "seconds")
+    held = case.hold_refused() is None
+    if case.facts.flag(*path, "held") != held:
+        raise EvidenceGapError("pinholder contradicts itself about having held pages")
     status = case.facts.integer("holder", "exit_status")
-    wanted = 0 if case.hold_refused() is None else 1
-    if status != wanted:
-        raise EvidenceGapError(f"pinholder ended with status {status}, not {wanted}")
-    online = case.target_blocks("released")
-    if set(online.values()) != {"online"}:
-        raise EvidenceGapError(f"not every block was online before the second removal: {online}")
-    outcomes = _round(case, "released", "removed_again", {})
+    if status != (0 if held else 1):
+        raise EvidenceGapError(f"pinholder ended with status {status}, not {0 if held else 1}")
+    outcomes = _round(case, "released", "released", "removed_again", {})
     stayed = [one for one in outcomes if one.outcome.word != words.REMOVED]
     tally = _tally(outcomes)
     if not stayed:
@@ -75,11 +74,17 @@ def _kept(one: BlockOutcome) -> bool:
 
 
 def _round(
-    case: Case, round_name: str, snapshot: str, held: Mapping[str, int]
+    case: Case, round_name: str, before: str, snapshot: str, held: Mapping[str, int]
 ) -> tuple[BlockOutcome, ...]:
-    """One round of tries, a block each, checked against the states that were read afterwards."""
+    """One round of tries, a block each, checked against the states ``before`` and afterwards."""
     base: tuple[str | int, ...] = ("removals", round_name, "attempts")
-    blocks = case.target_blocks()
+    blocks = case.target_blocks(before)
+    if set(blocks.values()) != {"online"}:
+        raise EvidenceGapError(f"not every block was online in {before!r}: {blocks}")
+    for block in blocks:
+        zones = case.valid_zones(before, block)
+        if zones != [MOVABLE]:
+            raise EvidenceGapError(f"{block} was in {zones} in {before!r}, not in ZONE_MOVABLE")
     states = case.target_blocks(snapshot)
     found: dict[str, BlockOutcome] = {}
     for index in range(len(case.facts.sequence(*base))):
@@ -106,28 +111,35 @@ def _round(
 
 def _outcome(case: Case, path: tuple[str | int, ...]) -> Outcome:
     facts = case.facts
-    budget = facts.number(*path, "budget_seconds")
+    budget, seconds = facts.number(*path, "budget_seconds"), facts.number(*path, "seconds")
     if not facts.flag(*path, "ended"):
         return Outcome(word=words.UNKILLABLE, budget_seconds=budget)
     sigterm = facts.optional(*path, "sigterm_at")
-    if facts.integer(*path, "result") >= 0:
-        if sigterm is not None or facts.number(*path, "seconds") > budget:
-            raise EvidenceGapError("a removal succeeded, but only after its budget had ended")
-        return Outcome(word=words.REMOVED)
-    errno = facts.text(*path, "errno_name")
     if sigterm is None:
+        if facts.integer(*path, "result") >= 0:
+            if seconds > budget:
+                raise EvidenceGapError("a removal took longer than its budget, yet got no SIGTERM")
+            return Outcome(word=words.REMOVED)
+        errno = facts.text(*path, "errno_name")
         if errno == "EINTR":
             raise EvidenceGapError("a removal was interrupted before its budget had ended")
         return Outcome(word=words.REFUSED, errno=errno)
-    if errno != "EINTR":
-        raise EvidenceGapError(f"a removal ended with {errno} only after its budget had ended")
+    if not budget <= facts.number(*path, "sigterm_at") <= seconds:
+        raise EvidenceGapError(f"SIGTERM came {sigterm} s into a removal with {budget:g} s to go")
+    # A write that had begun to wait for a lock is ended by SIGKILL alone: it has no result then.
+    if facts.optional(*path, "result") is None:
+        if facts.integer(*path, "signal") != signal.SIGKILL:
+            raise EvidenceGapError("a removal ended without a result, and not by SIGKILL")
+    elif facts.integer(*path, "result") >= 0 or facts.text(*path, "errno_name") != "EINTR":
+        raise EvidenceGapError("a removal got its answer only after its budget had ended")
     passes = facts.optional(*path, "passes")
     return Outcome(word=words.STILL_LOOPING, budget_seconds=budget, passes=passes)
 
 
 def _agrees(block: str, outcome: Outcome, state: str | None, held_pages: int) -> None:
     """The block's state afterwards, and where pages are held, must fit what the write returned."""
-    if (outcome.word == words.REMOVED) != (state == "offline"):
+    fitting = {words.REMOVED: "offline", words.UNKILLABLE: "going-offline"}
+    if state != fitting.get(outcome.word, "online"):
         raise EvidenceGapError(f"{block}: the write says {outcome}, the state reads {state!r}")
     if outcome.word == words.REMOVED and held_pages:
         raise EvidenceGapError(
