@@ -28,6 +28,7 @@ from pinhole.plan import Scenario
 from pinhole.scenario.facts import EvidenceGapError, Facts
 from pinhole.scenario.hold import HOLD_PATHS
 from pinhole.scenario.part import HoldPath, Reference
+from pinhole.scenario.trick import TRICKS
 
 MOVABLE = "Movable"
 NODE = "/sys/devices/system/node/node"
@@ -197,6 +198,22 @@ class Case:
             )
         return _located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
 
+    def held_by_tricks(self) -> Mapping[str, int]:
+        """Pages by block that tricks hold by themselves, where the hold was refused."""
+        pages = max((TRICKS[trick].last_pages_held for trick in self.scenario.tricks), default=0)
+        if pages == 0:
+            return {}
+        trick = self.event("trick")
+        if self.facts.integer(*trick, "result") < 0:
+            raise EvidenceGapError("the trick that was to hold pages failed")
+        self.pages("after", "held")
+        path = self.event("pages", when="after")
+        first, count, step = list(self.facts.value(*path, "runs"))[-1]
+        pages = min(count, pages)
+        end = _ranges([[first + step * (count - pages), pages, step]])
+        block_pages = self.block_size_bytes() // self.page_size_bytes()
+        return _located(end, self.zones("held"), block_pages).by_block
+
     # -- what the kernel said and counted
 
     def log(self) -> tuple[KmsgRecord, ...]:
@@ -219,11 +236,8 @@ class Case:
             raise EvidenceGapError(f"nodes came or went between {first!r} and {second!r}")
         return {node: after[node] - before[node] for node in after}
 
-    def held(self) -> HeldPages:
-        """The pages held, once the three sources agree on them.
-
-        Only pages that were in removable memory can show whether the kernel moves them away.
-        """
+    def require_start_in_movable(self) -> None:
+        """Only pages that were in removable memory can show what the kernel does with them."""
         before = self.pages("before", "plugged")
         started = before.by_zone.get((self.node(), MOVABLE), 0)
         if started != before.count:
@@ -231,6 +245,10 @@ class Case:
                 f"only {started} of {before.count} pages were in node {self.node()}'s ZONE_MOVABLE "
                 "before the hold: nothing was asked of the kernel"
             )
+
+    def held(self) -> HeldPages:
+        """The pages held, once the three sources agree on them."""
+        self.require_start_in_movable()
         pages = self.pages("after", "held")
         counted = self.pins_taken()
         for node, pins in counted.items():

@@ -78,9 +78,12 @@ def _blocks(case: Case) -> list[str]:
 
 
 def _contents(case: Case) -> list[str]:
-    if not all(TRICKS[trick].keeps_contents for trick in case.scenario.tricks):
-        return []
     path = case.event("verify")
+    if not all(TRICKS[trick].keeps_contents for trick in case.scenario.tricks):
+        # The memory is gone, so pinholder must not claim to have read it.
+        if any(case.facts.optional(*path, name) is not None for name in ("ok", "bad_pages")):
+            raise EvidenceGapError("the holder says that it read memory which a trick took away")
+        return []
     bad = case.facts.integer(*path, "bad_pages")
     if case.facts.flag(*path, "ok") != (bad == 0):
         raise EvidenceGapError("the holder's check of its pages contradicts itself")

@@ -56,6 +56,7 @@ def clean_refusal(case: Case) -> Ruling:
     errno = case.hold_refused()
     if errno is None:
         return Ruling(State.NOT_APPLICABLE, "the kernel did not refuse the hold")
+    case.require_start_in_movable()
     taken = case.pins_taken()
     leaked = sum(taken.values())
     if any(taken.values()):

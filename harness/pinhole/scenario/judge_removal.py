@@ -20,8 +20,7 @@ _BLOCK = re.compile(r"/sys/devices/system/memory/(memory\d+)/state")
 
 def first_round(case: Case) -> tuple[BlockOutcome, ...]:
     """The removal of each block while pages are held."""
-    refused = case.hold_refused()
-    held = {} if refused is not None else case.held().by_block
+    held = case.held_by_tricks() if case.hold_refused() is not None else case.held().by_block
     return _round(case, "held", "plugged", "removed", held)
 
 

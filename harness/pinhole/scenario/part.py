@@ -46,11 +46,14 @@ class Trick:
     """Something done around the hold. ``name`` is pinholder's ``--trick``.
 
     ``keeps_contents`` is False where the memory is gone before it could be read back.
+    ``last_pages_held`` pages at the memory's end are held by the trick itself, whatever
+    becomes of the hold.
     """
 
     name: str
     summary: str
     keeps_contents: bool = True
+    last_pages_held: int = 0
     needs: Needs = field(default_factory=Needs)
 
 
