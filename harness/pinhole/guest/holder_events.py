@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pinhole.errors import HolderError
 from pinhole.guest.parse_error import ParseError, quoted
 
-Run = tuple[int | None, int] | tuple[int | None, int, int]
-"""``[first PFN or null, count]`` or ``[first PFN, count, step]``: ``step`` is 1 if left out."""
+Run = tuple[int | None, int, int]
+"""``[first PFN or null, count, step]``; ``step`` is 1, -1, or 0 for the same frame again."""
 
 
 class HolderEvent(BaseModel):
@@ -138,15 +138,11 @@ def expand_runs(runs: Sequence[Run]) -> Iterator[int | None]:
     Raises ``ParseError`` for a run that pinholder would not write.
     """
     for run in runs:
-        first, count = run[0], run[1]
-        step = run[2] if len(run) == 3 else 1
+        first, count, step = run
         if (
             count < 1
-            or step not in (1, -1)
+            or step not in (1, 0, -1)
             or (first is not None and first + step * (count - 1) < 0)
         ):
             raise ParseError(f"this is no run of PFNs: {quoted(str(run))}")
-        if first is None:
-            yield from (None for _ in range(count))
-        else:
-            yield from range(first, first + step * count, step)
+        yield from (None if first is None else first + step * page for page in range(count))
