@@ -210,6 +210,9 @@ def judge(
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
     ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Write the table as a picture too.", metavar="FILE")
+    ] = None,
     runs: RunsOption = None,
 ) -> None:
     """Judge a run again from its evidence, without a VM."""
@@ -219,7 +222,14 @@ def judge(
 
     found = Run.find(run, runs_dir(runs))
     raise typer.Exit(
-        report(found, list(rejudged(found)), as_json=as_json, junit=junit, strict=strict)
+        report(
+            found,
+            list(rejudged(found)),
+            as_json=as_json,
+            junit=junit,
+            strict=strict,
+            svg=svg,
+        )
     )
 
 

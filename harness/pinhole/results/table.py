@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -33,14 +34,21 @@ _STYLES = {
 
 
 def render(records: Sequence[Record], console: Console) -> None:
-    """Prints one table for each scenario, a column for each kernel, and a line of totals."""
-    by_scenario: dict[str, list[Record]] = {}
+    """Prints one table, a section for each scenario and a column for each kernel, and totals."""
+    columns: dict[tuple[str, int], Record] = {}
+    rows: dict[str, dict[tuple[str, int], Record]] = {}
     for record in records:
-        by_scenario.setdefault(record.scenario.name, []).append(record)
-    for group in by_scenario.values():
-        console.print(_scenario_table(group))
-        console.print()
-    console.print(_legend())
+        column = (record.kernel.label, record.repetition)
+        columns.setdefault(column, record)
+        rows.setdefault(record.scenario.name, {})[column] = record
+    table = Table(box=box.ROUNDED, expand=True)
+    table.add_column(Text("scenario, promise"), ratio=3)
+    for record in columns.values():
+        table.add_column(_heading(record), ratio=7)
+    for found in rows.values():
+        _add_scenario(table, [found.get(column) for column in columns])
+    console.print(table)
+    console.print(_legend(records))
     console.print(totals(records))
 
 
@@ -67,40 +75,46 @@ def totals(records: Sequence[Record]) -> Text:
     return text
 
 
-def _scenario_table(group: Sequence[Record]) -> Table:
-    scenario = group[0].scenario
-    table = Table(
-        title=Text.assemble((scenario.name, "bold"), f": {scenario.summary}"),
-        title_justify="left",
-        box=box.ROUNDED,
-        show_lines=True,
-        expand=True,
-    )
-    table.add_column("", ratio=2, no_wrap=False)
-    for record in group:
-        repeat = f" (#{record.repetition + 1})" if record.repetition else ""
-        heading = Text(f"{record.kernel.label}{repeat}", style="bold")
-        if record.kernel.release:
-            heading.append(f"\n{record.kernel.release}", style="not bold dim")
-        table.add_column(heading, ratio=5)
-    if any(record.verdict is not None for record in group):
-        table.add_row("what the hold did", *(_pin(record) for record in group))
-        for promise in Promise:
-            table.add_row(
-                Text.assemble((promise.value, "bold"), "\n", (_ASKS[promise], "dim")),
-                *(_promise(record, promise) for record in group),
-            )
-    table.add_row("as expected?", *(_status(record) for record in group))
-    return table
+def _heading(record: Record) -> Text:
+    repeat = f" (#{record.repetition + 1})" if record.repetition else ""
+    heading = Text(f"{record.kernel.label}{repeat}", style="bold")
+    if record.kernel.release:
+        heading.append(f"\n{record.kernel.release}", style="not bold dim")
+    return heading
+
+
+def _add_scenario(table: Table, found: Sequence[Record | None]) -> None:
+    """The rows of one scenario; ``found`` has None where it was not run on that kernel."""
+    scenario = next(record.scenario for record in found if record is not None)
+    name = Text.assemble((scenario.name, "bold"), "\n", (scenario.summary, "dim"))
+    table.add_row(name, *(_cell(_pin, record) for record in found))
+    for promise in Promise:
+        if any(_shows(record, promise) for record in found):
+            cells = (_cell(partial(_promise, promise=promise), record) for record in found)
+            table.add_row(Text(f"  {promise.value}"), *cells)
+    table.add_row(Text("  as expected?"), *(_cell(_status, record) for record in found))
+    table.add_section()
+
+
+def _shows(record: Record | None, promise: Promise) -> bool:
+    """Whether there is something to say: a promise that no kernel was asked for is left out."""
+    if record is None or record.verdict is None:
+        return False
+    return record.verdict.of(promise).state is not State.NOT_APPLICABLE
+
+
+def _cell(show: Callable[[Record], RenderableType], record: Record | None) -> RenderableType:
+    return "" if record is None else show(record)
 
 
 def _pin(record: Record) -> RenderableType:
     if record.verdict is None:
         return ""
-    return Text(str(record.verdict.pin) if record.verdict.pin else "not known")
+    pin = str(record.verdict.pin) if record.verdict.pin else "not known"
+    return Text(f"hold: {pin}", style="bold")
 
 
-def _promise(record: Record, promise: Promise) -> RenderableType:
+def _promise(record: Record, *, promise: Promise) -> RenderableType:
     if record.verdict is None:
         return ""
     judgement = record.verdict.of(promise)
@@ -144,9 +158,10 @@ def _status_word(status: Status) -> str:
     }[status]
 
 
-def _legend() -> Text:
-    return Text(
-        "kept: the kernel did what was promised; broken: it did not; not-applicable: the promise "
-        "is not about this; unknown: the evidence does not tell.",
-        style="dim",
-    )
+def _legend(records: Sequence[Record]) -> Text:
+    """What the words mean, of those promises that stand in the table."""
+    text = Text(style="dim")
+    for promise in Promise:
+        if any(_shows(record, promise) for record in records):
+            text.append(f"{promise.value}: {_ASKS[promise]}. ")
+    return text.append("Evidence that is missing makes a promise unknown, never kept.")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +17,28 @@ from pinhole.results.junit import write_junit
 from pinhole.results.record import Record, as_json, exit_status
 from pinhole.results.run import Run
 from pinhole.results.table import render
+from pinhole.scenario.evidence import write_whole
 
+_FONT_FACE = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 _PLAIN_COLUMNS = 120
 """The table's width where standard output is no terminal (a log, a file)."""
 
 
 def report(
-    run: Run, records: Sequence[Record], *, as_json: bool, junit: Path | None, strict: bool
+    run: Run,
+    records: Sequence[Record],
+    *,
+    as_json: bool,
+    junit: Path | None,
+    strict: bool,
+    svg: Path | None = None,
 ) -> int:
     """Prints ``records`` and returns the exit status."""
     status = exit_status(records, strict=strict)
     if junit is not None:
         write_junit(records, junit)
+    if svg is not None:
+        write_whole(svg, _picture(records))
     if as_json:
         print(json.dumps(_document(run, records, status), indent=1))
     else:
@@ -42,6 +54,14 @@ def _document(run: Run, records: Sequence[Record], status: int) -> dict[str, obj
         "exit_status": status,
         "records": [as_json(record) for record in records],
     }
+
+
+def _picture(records: Sequence[Record]) -> str:
+    """The table as SVG, for a page or a mail. It refers to nothing on the network."""
+    console = Console(record=True, width=_PLAIN_COLUMNS, file=io.StringIO(), force_terminal=True)
+    render(records, console)
+    # rich names fonts on a web server; a picture in a repository should not call one.
+    return _FONT_FACE.sub("", console.export_svg(title="pinhole run"))
 
 
 def _console() -> Console:
