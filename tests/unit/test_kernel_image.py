@@ -157,6 +157,15 @@ def test_modules_are_found_at_any_level(image: Path, tmp_path: Path, below: str)
     assert given.resolve(ImageRecipe(image, modules=tmp_path / below)).modules == folder
 
 
+def test_modules_of_an_installed_kernel_are_found(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    installed = tmp_path / "boot" / "vmlinuz"
+    installed.write_bytes(image_bytes())
+    assert given.resolve(ImageRecipe(installed)).modules is None
+    folder = modules_folder(tmp_path, RELEASE, RELEASE)
+    assert given.resolve(ImageRecipe(installed)).modules == folder
+
+
 def test_modules_of_another_release_are_refused_by_name(image: Path, tmp_path: Path) -> None:
     modules_folder(tmp_path, "6.1.0-9-amd64", "6.1.0-9-amd64")
     with pytest.raises(KernelError, match=r"modules for 6\.1\.0-9-amd64, but the kernel is 5\.10"):

@@ -18,7 +18,10 @@ from pinhole.kernel.recipe import ImageRecipe
 def resolve(recipe: ImageRecipe) -> Kernel:
     """The kernel of ``recipe``; raises ``KernelError`` naming the file that is wrong."""
     image = bzimage.read(recipe.image)
-    modules = _modules(recipe.modules, image.release) if recipe.modules else None
+    if recipe.modules is not None:
+        modules = _modules(recipe.modules, image.release)
+    else:
+        modules = _modules_beside(recipe.image, image.release)
     config, config_source = _config(recipe, image, modules)
     return Kernel(
         label=recipe.label,
@@ -58,6 +61,12 @@ def _modules(given: Path, release: str) -> Path:
             "modules that were built with it"
         )
     return folder.absolute()
+
+
+def _modules_beside(image: Path, release: str) -> Path | None:
+    """The modules of an installed kernel: ``/boot/vmlinuz-R`` has its own in ``/lib/modules/R``."""
+    folder = image.absolute().parent.parent / "lib" / "modules" / release
+    return folder if (folder / "modules.dep").is_file() else None
 
 
 def _no_modules(given: Path, release: str) -> str:

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 
 from pinhole.boot.base import BASE_NEEDS
+from pinhole.boot.image import build
 from pinhole.errors import BudgetError, GuestCommandError, PinholeError
-from pinhole.guest.guest import Guest, Launch, booted, machine_spec
+from pinhole.guest.guest import INITRD, Guest, Launch, booted, machine_spec
 from pinhole.kernel.bootable import Kernel
 from pinhole.machine.spec import command_line
 from pinhole.machine.topology import Dimm, Topology
@@ -91,17 +92,13 @@ def why_skipped(scenario: Scenario, kernel: Kernel) -> str | None:
     return f"{kernel.label} lacks {', '.join(lacking)}"
 
 
-def dry_run(job: Job) -> list[str]:
-    """QEMU's command line for ``job``, for a person to read and run."""
-    spec = machine_spec(
-        job.kernel,
-        needs_of(job.scenario),
-        topology_of(job.machine),
-        job.launch,
-        Path("initrd.img"),
-        job.folder,
-    )
-    return command_line(spec)
+def dry_run(job: Job, progress: Progress) -> list[str]:
+    """QEMU's command line for ``job``, for a person to read and run.
+
+    Its boot image is the cached one without keys: the console works, nobody can log in.
+    """
+    image = build(job.kernel, BASE_NEEDS | needs_of(job.scenario), progress)
+    return _command_line(job, image.initramfs)
 
 
 def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -> Result:
@@ -119,7 +116,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
         },
         machine={
             "accelerator": job.launch.accelerator.value,
-            "command_line": dry_run(job),
+            "command_line": _command_line(job, job.folder / INITRD),
             "budgets": asdict(job.launch.budgets),
         },
     )
@@ -174,6 +171,11 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
         return result(_status_of(error), f"{play.phase}: {error}")
     finally:
         evidence.save(job.folder)
+
+
+def _command_line(job: Job, initrd: Path) -> list[str]:
+    needs, topology = needs_of(job.scenario), topology_of(job.machine)
+    return command_line(machine_spec(job.kernel, needs, topology, job.launch, initrd, job.folder))
 
 
 def _after_error(

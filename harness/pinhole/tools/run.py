@@ -90,7 +90,7 @@ def run_plan(request: RunRequest) -> int:
     if request.dry_run:
         for job in jobs:
             print(f"# {job.scenario.name}[{job.kernel.label}]: {job.launch.accelerator}")
-            print(shlex.join(dry_run(job)))
+            print(shlex.join(dry_run(job, progress)))
         return 0
     run = Run.create(
         runs_dir(request.runs),
