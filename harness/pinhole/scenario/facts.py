@@ -8,6 +8,7 @@ judgement of that promise as ``unknown`` instead of being taken for nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -75,10 +76,12 @@ class Facts:
         return found
 
     def number(self, *path: str | int) -> float:
-        """A number."""
+        """A finite number that is not negative: a count, a time, a size."""
         found = self.value(*path)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise _wrong(path, "a number", found)
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        # Not a number compares as false with everything, and so would pass every check.
+        if not number or not 0 <= found < math.inf:
+            raise _wrong(path, "a finite number, 0 or more", found)
         return float(found)
 
     def flag(self, *path: str | int) -> bool:
