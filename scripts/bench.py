@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pinhole.boot.base import BASE_NEEDS
 from pinhole.boot.image import build
-from pinhole.boot.keys import GuestKeys, write_initrd
+from pinhole.boot.keys import GuestKeys, joined_initrd
 from pinhole.guest.guest import machine_spec
 from pinhole.kernel.recipe import parse_recipe
 from pinhole.machine.qemu import Machine
@@ -53,13 +53,13 @@ def main() -> int:
         "load_before": os.getloadavg(),
         "cpus": os.cpu_count(),
     }
-    with tempfile.TemporaryDirectory(prefix="pinhole-bench-") as name:
-        folder = Path(name)
-        image = build(kernel, BASE_NEEDS | needs, progress)
-        initrd = folder / "initrd.img"
-        write_initrd(image.initramfs, GuestKeys.generate(), initrd)
+    image = build(kernel, BASE_NEEDS | needs, progress)
+    with (
+        tempfile.TemporaryDirectory(prefix="pinhole-bench-") as folder,
+        joined_initrd(image.initramfs, GuestKeys.generate()) as initrd,
+    ):
         spec = machine_spec(
-            kernel, needs, topology_of(MachinePlan()), prepared.launch, initrd, folder
+            kernel, needs, topology_of(MachinePlan()), prepared.launch, initrd, Path(folder)
         )
         kinds: dict[str, Callable[[MachineSpec], float]] = {
             "pinhole": _pinhole,

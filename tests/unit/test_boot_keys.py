@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pinhole.boot.cpio import Archive
-from pinhole.boot.keys import GuestKeys, write_initrd
+from pinhole.boot.keys import GuestKeys, joined_initrd
 
 
 def part(archive: bytes, name: str) -> tuple[int, bytes]:
@@ -54,16 +54,18 @@ def test_keys_differ_and_are_not_printed() -> None:
     assert repr(one) == "GuestKeys()"
 
 
-def test_initrd_is_private_aligned_and_never_overwrites(tmp_path: Path) -> None:
+def test_initrd_is_aligned_and_gone_with_its_block(tmp_path: Path) -> None:
     first = Archive()
     first.file("x", b"abc")
-    image, initrd = tmp_path / "image", tmp_path / "initrd"
+    image = tmp_path / "image"
     image.write_bytes(first.to_bytes() + b"\0")
     keys = GuestKeys.generate()
-    write_initrd(image, keys, initrd)
-    whole = initrd.read_bytes()
-    assert initrd.stat().st_mode & 0o777 == 0o600
+    with joined_initrd(image, keys) as initrd:
+        # Another process of this user reads it, as QEMU does.
+        whole = subprocess.run(["cat", initrd], capture_output=True, check=True).stdout
+        assert initrd.readlink().name == "memfd:pinhole-initrd (deleted)"
+    assert whole.startswith(image.read_bytes())
     assert whole.endswith(keys.cpio())
     assert (len(whole) - len(keys.cpio())) % 4 == 0
-    with pytest.raises(FileExistsError):
-        write_initrd(image, keys, initrd)
+    assert not initrd.exists()
+    assert list(tmp_path.iterdir()) == [image]

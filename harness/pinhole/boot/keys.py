@@ -10,6 +10,8 @@ import io
 import os
 import shutil
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,29 +71,22 @@ class GuestKeys:
         return archive.to_bytes()
 
 
-def write_initrd(initramfs: Path, keys: GuestKeys, destination: Path) -> None:
-    """What QEMU's ``-initrd`` takes: ``initramfs`` and the keys behind it, mode 0600.
+@contextmanager
+def joined_initrd(initramfs: Path, keys: GuestKeys) -> Iterator[Path]:
+    """What QEMU's ``-initrd`` takes: ``initramfs`` and the keys behind it, for the block's time.
 
     The kernel unpacks one archive after the other; each begins on a multiple of four bytes
-    (Documentation/driver-api/early-userspace/buffer-format.rst). ``destination`` must not exist.
+    (Documentation/driver-api/early-userspace/buffer-format.rst). The path leads to memory that
+    has no name of its own and that only this user's processes reach: not even SIGKILL leaves
+    the keys behind.
     """
-
-    def private(path: str, flags: int) -> int:
-        return os.open(path, flags, mode=0o600)
-
-    with (
-        full_disk_named("the machine's initrd", destination),
-        initramfs.open("rb") as image,
-        open(destination, "xb", opener=private) as joined,
-    ):
-        try:
+    with os.fdopen(os.memfd_create("pinhole-initrd"), "wb") as joined:
+        with full_disk_named("the machine's initrd", initramfs), initramfs.open("rb") as image:
             shutil.copyfileobj(image, joined, 1 << 20)
             joined.write(bytes(-joined.tell() % 4))
             joined.write(keys.cpio())
             joined.flush()
-        except BaseException:
-            destination.unlink()
-            raise
+        yield Path(f"/proc/{os.getpid()}/fd/{joined.fileno()}")
 
 
 def _new() -> bytes:

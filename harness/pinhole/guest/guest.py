@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinhole.boot.base import BASE_NEEDS
 from pinhole.boot.image import build
-from pinhole.boot.keys import GuestKeys, write_initrd
+from pinhole.boot.keys import GuestKeys, joined_initrd
 from pinhole.budget import Budgets
 from pinhole.guest.channel import Channel
 from pinhole.guest.ssh import SshChannel
@@ -23,6 +23,7 @@ from pinhole.needs import Needs
 from pinhole.progress import Progress
 
 INITRD = "initrd.img"
+"""How evidence names the initrd, which is in memory only (``boot.keys``)."""
 BASE_CMDLINE = (
     "console=ttyS0",
     # A panic before pvpanic's driver is loaded shows as a reset, at once.
@@ -107,15 +108,13 @@ def booted(
     """
     image = build(kernel, BASE_NEEDS | needs, progress)
     keys = GuestKeys.generate()
-    initrd = workdir / INITRD
-    try:
-        write_initrd(image.initramfs, keys, initrd)
+    with ExitStack() as until_ready:
+        initrd = until_ready.enter_context(joined_initrd(image.initramfs, keys))
         spec = machine_spec(kernel, needs, topology, launch, initrd, workdir)
         with Machine(spec) as machine:
             with progress.step(f"booting {kernel.release}"):
                 ready = machine.wait_ready()
-                # QEMU has read the file, and it holds the guest's private key.
-                initrd.unlink(missing_ok=True)
+                until_ready.close()  # QEMU has read it
                 channel = SshChannel.connect(
                     machine.ssh_address,
                     client_key=keys.client_key,
@@ -125,5 +124,3 @@ def booted(
                 )
             with channel:
                 yield Guest(kernel, machine, channel, ready, launch.budgets, keys)
-    finally:
-        initrd.unlink(missing_ok=True)
