@@ -14,7 +14,8 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
+from rich.progress import Progress as RichProgress
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Progress(Protocol):
@@ -56,11 +57,11 @@ class Lines:
 
 
 class Live:
-    """One line that changes in place, with a spinner and the seconds that the step has taken."""
+    """One line that changes in place, with a spinner and the time that the step has taken."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
+        self._line: RichProgress | None = None
         self._texts: list[str] = []
 
     @contextmanager
@@ -77,16 +78,20 @@ class Live:
         self._console.print(escape(text), highlight=False)
 
     def _show(self) -> None:
-        line = escape(": ".join(self._texts[-2:]))
-        if not self._texts:
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
-        elif self._status is None:
-            self._status = self._console.status(line)
-            self._status.start()
-        else:
-            self._status.update(line)
+        """A new line for each step: its clock begins anew, and nothing stays on the terminal."""
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
+        if self._texts:
+            self._line = RichProgress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._line.add_task(escape(": ".join(self._texts[-2:])), total=None)
+            self._line.start()
 
 
 def for_terminal() -> Progress:
