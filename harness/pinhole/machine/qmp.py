@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -86,7 +88,7 @@ class Qmp:
         self._loop.set_exception_handler(self._lost)
         self._thread.start()
         try:
-            self._await(self._connect(), budget, "QEMU's greeting")
+            self._await(self._connect, budget, "QEMU's greeting")
         except ConnectError as error:
             self._watch.check_end()
             raise MachineError(f"QMP did not come up: {error}") from error
@@ -103,9 +105,13 @@ class Qmp:
             self._watch.check()
             raise MachineError(f"QMP {command}: there is no connection")
         self._note({"execute": command, **({"arguments": arguments} if arguments else {})})
-        work = self._client.execute(command, arguments)
+        client = self._client
         try:
-            answer = self._await(work, budget or self._budget, f"QMP {command}")
+            answer = self._await(
+                lambda: client.execute(command, arguments),
+                budget or self._budget,
+                f"QMP {command}",
+            )
         except ExecuteError as error:
             self._note({"error": str(error), "of": command})
             raise QmpError(command, error.error_class, str(error)) from error
@@ -201,9 +207,16 @@ class Qmp:
         """A task's exception that nobody awaited goes on record, not to standard error."""
         self._note({"lost": str(context.get("exception") or context.get("message"))})
 
-    def _await(self, work: Coroutine[object, object, T], budget: float, what: str) -> T:
-        assert self._loop is not None
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _await(
+        self, work: Callable[[], Coroutine[object, object, T]], budget: float, what: str
+    ) -> T:
+        loop = self._loop
+        assert loop is not None
+        # The coroutine is made in the loop's thread: one that is made here is never awaited, and
+        # Python warns of it, where a signal's exception comes between making and handing it over.
+        begun: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
+        loop.call_soon_threadsafe(lambda: begun.put(asyncio.run_coroutine_threadsafe(work(), loop)))
+        future = begun.get()
         try:
             return future.result(budget)
         except TimeoutError as error:
