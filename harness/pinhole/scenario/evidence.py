@@ -104,6 +104,7 @@ class Evidence(_Part):
     format: Literal[1] = 1
     scenario: dict[str, Any]
     kernel: dict[str, Any]
+    started: str | None = None
     machine: dict[str, Any] | None = None
     guest: dict[str, Any] | None = None
     target: dict[str, Any] | None = None
@@ -157,7 +158,8 @@ def write_whole(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise HostError(
             f"cannot write {path}: {error.strerror}; free some space or choose another --runs"
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
