@@ -302,16 +302,25 @@ def shell(
     raise typer.Exit(open_shell(prepared.kernels[recipe], prepared.launch, progress))
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM unwinds like Ctrl-C does, so that every machine is ended on the way out."""
+class _Ended(SystemExit):
+    """A signal unwinds as Ctrl-C does, so that every machine is ended on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number).name
+
+
+def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
     del frame
-    raise SystemExit(128 + number)
+    raise _Ended(number)
 
 
 def main() -> NoReturn:
     """The entry point ``pinhole``: errors on one line, and the exit statuses of the design."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    signal.signal(signal.SIGHUP, _on_sigterm)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup(1) and a shell's "&" ask for some to be ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
     try:
         status = app(standalone_mode=False)
     except PinholeError as error:
@@ -322,7 +331,9 @@ def main() -> NoReturn:
     except TyperException as error:
         print(f"pinhole: {error.format_message()}; see 'pinhole --help'", file=sys.stderr)
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("pinhole: interrupted", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    except typer.Abort:
+        sys.exit(1)  # a prompt that found the end of its input
+    except _Ended as ended:
+        print(f"pinhole: ended by {ended.signal}", file=sys.stderr)
+        raise
     sys.exit(status if isinstance(status, int) else 0)

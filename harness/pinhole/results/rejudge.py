@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pinhole.results.record import Record
 from pinhole.results.run import Run
+from pinhole.results.unfinished import unfinished
 from pinhole.scenario.evidence import load
 from pinhole.scenario.expect import Status, compare
 from pinhole.scenario.verdict import judge
@@ -15,10 +16,10 @@ from pinhole.scenario.verdict import judge
 def rejudged(run: Run) -> Iterator[Record]:
     """The run's records, each with the verdict that its ``evidence.json`` gives now.
 
-    A record without a verdict (SKIP, MISS, ERROR) stays as it was. Raises ``EvidenceError``
-    for evidence that is not there or cannot be read.
+    A record without a verdict (SKIP, MISS, ERROR) stays as it was, and a job that pinhole was
+    ended in is a MISS. Raises ``EvidenceError`` for evidence that is not there or cannot be read.
     """
-    for record in run.records():
+    for record in (*run.records(), *unfinished(run)):
         if record.verdict is None:
             yield record
             continue

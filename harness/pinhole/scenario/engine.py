@@ -114,6 +114,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
             "key": job.kernel.key,
             "origin": job.kernel.origin,
         },
+        started=started,
         machine={
             "accelerator": job.launch.accelerator.value,
             "command_line": _command_line(job, job.folder / INITRD),
@@ -140,6 +141,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
     skipped = why_skipped(job.scenario, job.kernel)
     if skipped is not None:
         return result(Status.SKIP, skipped)
+    evidence.save(job.folder)  # a job that is killed before it is up has been begun all the same
     play = Play(job.scenario, job.machine, job.removal_budget, evidence, job.folder, progress)
     try:
         with (
@@ -169,6 +171,9 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
     except PinholeError as error:
         _record_end(evidence, play.phase, error)
         return result(_status_of(error), f"{play.phase}: {error}")
+    except (KeyboardInterrupt, SystemExit) as interruption:
+        _record_end(evidence, play.phase, interruption)
+        raise
     finally:
         evidence.save(job.folder)
 
@@ -196,9 +201,10 @@ def _status_of(error: PinholeError) -> Status:
     return Status.ERROR if isinstance(error, GuestCommandError) else Status.MISS
 
 
-def _record_end(evidence: Evidence, phase: str, error: PinholeError) -> None:
+def _record_end(evidence: Evidence, phase: str, error: BaseException) -> None:
+    words = str(error) if isinstance(error, PinholeError) else "pinhole was interrupted"
     evidence.end = EndEvidence(
-        completed=False, phase=phase, error=str(error), error_kind=type(error).__name__
+        completed=False, phase=phase, error=words, error_kind=type(error).__name__
     )
 
 

@@ -43,7 +43,7 @@ def report(
         print(json.dumps(_document(run, records, status), indent=1))
     else:
         render(records, _console())
-        print(f"Evidence: {run.folder} (judge it again: pinhole judge {run.name})", file=sys.stderr)
+        print(f"To judge this evidence again: pinhole judge {run.folder}", file=sys.stderr)
     return status
 
 

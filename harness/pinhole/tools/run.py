@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pinhole import __version__
-from pinhole.errors import UsageError
+from pinhole.errors import PinholeError, UsageError
 from pinhole.guest.guest import Guest
 from pinhole.kernel.bootable import Kernel
 from pinhole.kernel.recipe import KernelRecipe, parse_recipe
@@ -130,22 +130,32 @@ def recipes_of(plan: LoadedPlan, named: Sequence[str], path: Path) -> list[Kerne
 def _run_all(
     run: Run, jobs: Sequence[Job], request: RunRequest, progress: Progress
 ) -> Iterator[Record]:
-    for number, job in enumerate(jobs, start=1):
-        folder = run.job_folder(job.kernel.label, job.scenario.name, job.repetition)
-        name = f"{job.scenario.name}[{job.kernel.label}]"
-        with progress.step(f"{number}/{len(jobs)} {name}"):
-            result = run_job(
-                replace(job, folder=folder),
-                progress,
-                _keep_guest if request.keep_on_failure else None,
-            )
-        record = _record(run, job, folder, result)
-        run.save(record)
-        progress.note(f"{number}/{len(jobs)} {name}: {record.status} in {result.seconds:.1f} s")
-        yield record
-        if request.fail_fast and record.status not in (Status.PASS, Status.SKIP):
-            progress.note(f"stopped by --fail-fast; {len(jobs) - number} not run")
-            return
+    finished = 0
+    try:
+        for number, job in enumerate(jobs, start=1):
+            folder = run.job_folder(job.kernel.label, job.scenario.name, job.repetition)
+            name = f"{job.scenario.name}[{job.kernel.label}]"
+            with progress.step(f"{number}/{len(jobs)} {name}"):
+                result = run_job(
+                    replace(job, folder=folder),
+                    progress,
+                    _keep_guest if request.keep_on_failure else None,
+                )
+            record = _record(run, job, folder, result)
+            run.save(record)
+            finished = number
+            progress.note(f"{number}/{len(jobs)} {name}: {record.status} in {result.seconds:.1f} s")
+            yield record
+            if request.fail_fast and record.status not in (Status.PASS, Status.SKIP):
+                progress.note(f"stopped by --fail-fast; {len(jobs) - number} not run")
+                return
+    except (PinholeError, KeyboardInterrupt, SystemExit):
+        # A full disk or an interruption: what is finished is not lost.
+        progress.note(
+            f"ended early, {finished} of {len(jobs)} scenario runs finished; to see them: "
+            f"pinhole judge {run.folder}"
+        )
+        raise
 
 
 def _record(run: Run, job: Job, folder: Path, result: Result) -> Record:
