@@ -42,9 +42,10 @@ def render(records: Sequence[Record], console: Console) -> None:
         columns.setdefault(column, record)
         rows.setdefault(record.scenario.name, {})[column] = record
     table = Table(box=box.ROUNDED, expand=True)
-    table.add_column(Text("scenario, promise"), ratio=3)
+    # Folded, not cut: a path in a reason is for copying.
+    table.add_column(Text("scenario, promise"), ratio=3, overflow="fold")
     for record in columns.values():
-        table.add_column(_heading(record), ratio=7)
+        table.add_column(_heading(record), ratio=7, overflow="fold")
     for found in rows.values():
         _add_scenario(table, [found.get(column) for column in columns])
     console.print(table)
@@ -141,7 +142,8 @@ def _status(record: Record) -> RenderableType:
         text.append(f", {len(holes)} known hole{'s' if len(holes) > 1 else ''}" if holes else "")
         return text.append(f": {because}" if because else "", style="not bold default")
     if record.comparison is not None and record.status is Status.FAIL:
-        return Text("NO: " + "; ".join(record.comparison.differences), style="bold red")
+        text = Text("NO: " + "; ".join(record.comparison.differences), style="bold red")
+        return text.append(f"; it broke off in {record.reason}" if record.reason else "")
     if record.status is Status.DONE:
         return Text("not known: evidence is missing", style="bold yellow")
     return Text(f"{_status_word(record.status)}: {record.reason}", style="yellow")
