@@ -22,6 +22,9 @@ from pinhole.size import MIB
 STREAM_LIMIT_BYTES = 8 * MIB
 """How much of one stream of a command is kept; the rest is read and dropped."""
 
+KILL_SECONDS = 5.0
+"""How long a process may take to go once it was sent KILL, where nobody says otherwise."""
+
 Alive = Callable[[], None]
 """Raises the machine's own error (QEMU died, the guest panicked), or returns at once."""
 

@@ -53,6 +53,7 @@ class Command:
         self.argv = tuple(argv)
         self.name = f"{shown(argv)} in the guest"
         self.pid = 0
+        self._ended: Completed | None = None
         self.stdout = Stream(limit_bytes)
         self.stderr = Stream(limit_bytes)
         self.stdin = bytearray()
@@ -60,52 +61,37 @@ class Command:
         self._stdin_ended = False
         self._check = check
         self._clock = Deadline(deadline.budget, self.name)
-        self._transport = transport
+        self.transport = transport
         self._pid_line = bytearray()
         # The shell says its process id and becomes setsid, which becomes the program: they all
         # have the same id, which is then also that of the session and the process group.
         line = f"echo $$; exec setsid {shell_line(argv)}"
-        self._channel = self._execute(line.encode(), deadline)
-        self._id = self._channel.get_id()
+        try:
+            self._channel = transport.begin(deadline)
+            with _closed_after(self._channel, deadline):
+                self._channel.exec_command(line.encode())
+        except (SSHException, OSError, EOFError) as error:
+            raise self.broken(deadline, f"cannot start {self.name}: {error}") from error
         self._channel.settimeout(0.0)
         self._poll = select.poll()
         self._poll.register(self._channel.fileno(), select.POLLIN)
 
-    def _execute(self, line: bytes, deadline: Deadline) -> paramiko.Channel:
-        """A channel on which the guest's shell runs ``line``.
-
-        dropbear 2022.83 closes a channel on which nothing was started yet when any of its
-        children ends (sesscheckclose() takes a process id of 0 for a reason to close; measured: 10
-        of 30 times where the two fell together). Nothing ran on it then, so another one is opened.
-        """
-        while True:
-            channel: paramiko.Channel | None = None
-            try:
-                channel = self._transport.open_session(timeout=max(0.1, deadline.left))
-                with _closed_after(channel, deadline):
-                    channel.exec_command(line)
-                return channel
-            except (SSHException, OSError, EOFError) as error:
-                again = channel is not None and channel.get_id() in self._transport.closed_by_guest
-                if channel is not None:
-                    self._transport.forget(channel)
-                if not again or self.connection_is_lost or deadline.left <= 0:
-                    raise self.broken(deadline, f"cannot start {self.name}: {error}") from error
-
     @property
     def has_exited(self) -> bool:
-        """The process ended; what it started may run on and hold its streams."""
-        return self._id in self._transport.exit_signals or (
-            self._channel.exit_status_ready() and self._channel.exit_status != -1
+        """The process ended; what it started may run on."""
+        return (
+            self._ended is not None
+            or self.transport.exit_signal is not None
+            or (self._channel.exit_status_ready() and self._channel.exit_status != -1)
         )
 
     @property
     def has_finished(self) -> bool:
-        """The process ended and all of its output is here."""
-        # Without an end of the output, a channel that closed had all of it only if the
-        # connection goes on.
-        ended = self._channel.eof_received or (self._channel.closed and not self.connection_is_lost)
-        return bool(ended) and self.has_exited and not self._ready()
+        """The process ended, all of its output is here, and the connection is free again."""
+        if self._ended is not None:
+            return True
+        closed = self.transport.closed_by_guest.is_set()
+        return closed and self.has_exited and not self._ready()
 
     @property
     def is_at_end(self) -> bool:
@@ -130,8 +116,8 @@ class Command:
                 raise deadline.error()
             self._check()
             tick = _FEED_TICK_SECONDS if self.stdin else _TICK_SECONDS
-            if self._channel.eof_received:  # the pipe stays readable: wait for the status
-                self._channel.status_event.wait(min(deadline.left, _FEED_TICK_SECONDS))
+            if self._channel.eof_received:  # the pipe stays readable from here on
+                self.transport.closed_by_guest.wait(min(deadline.left, tick))
             else:
                 self._poll.poll(1000 * min(deadline.left, tick))
 
@@ -141,7 +127,9 @@ class Command:
 
     def completed(self) -> Completed:
         """How it ended; only after ``has_finished``."""
-        signal = self._transport.exit_signals.get(self._id)
+        if self._ended is not None:
+            return self._ended
+        signal = self.transport.exit_signal
         return Completed(
             argv=self.argv,
             status=None if signal else self._channel.exit_status,
@@ -155,19 +143,22 @@ class Command:
 
     def close(self) -> None:
         """Ends the channel, not the process."""
-        self._transport.forget(self._channel)
+        if self.has_finished:
+            # The connection's next command overwrites how this one ended.
+            self._ended = self.completed()
+        self._channel.close()
 
     def broken(self, deadline: Deadline, what: str) -> Exception:
         """The error for a channel that closed: the machine's own, the budget's, or this."""
         self._check()
         if deadline.left <= 0:
             return deadline.error()
-        return ChannelError(f"{what} ({self._transport.get_exception() or 'closed by the guest'})")
+        return ChannelError(f"{what} ({self.transport.get_exception() or 'closed by the guest'})")
 
     @property
     def _is_closed(self) -> bool:
         """The channel ended, by the guest or with the connection."""
-        return self._channel.closed or self._id in self._transport.closed_by_guest
+        return self._channel.closed or self.transport.closed_by_guest.is_set()
 
     def _ready(self) -> bool:
         return self._channel.recv_ready() or self._channel.recv_stderr_ready()
@@ -224,7 +215,7 @@ class Command:
     @property
     def connection_is_lost(self) -> bool:
         """No command can be sent on this connection any more."""
-        return not self._transport.is_active()
+        return not self.transport.is_active()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ _table: dict[int, Callable[..., Any]] = vars(paramiko.Transport)["_channel_handl
 
 
 class Transport(paramiko.Transport):
-    """paramiko's transport, mended in two places that a harness cannot do without.
+    """paramiko's transport for one channel at a time, mended in two places.
 
     paramiko drops the request "exit-signal" (RFC 4254, 6.10), as of 5.1.0; without it a command
     that was killed looks like one whose status got lost. And it answers a CLOSE from its own
@@ -43,32 +44,32 @@ class Transport(paramiko.Transport):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        self.exit_signals: dict[int, str] = {}
-        self.closed_by_guest: set[int] = set()
+        self.exit_signal: str | None = None
+        self.closed_by_guest = threading.Event()
         self._channel_handler_table = _table | {
             MSG_CHANNEL_REQUEST: self._take_request,
             MSG_CHANNEL_CLOSE: self._take_close,
         }
 
+    def begin(self, deadline: Deadline) -> paramiko.Channel:
+        """A new session channel; the one before must have ended."""
+        self.exit_signal = None
+        self.closed_by_guest.clear()
+        return self.open_session(timeout=max(0.1, deadline.left))
+
     def _take_request(self, channel: paramiko.Channel, message: paramiko.Message) -> None:
         peeked = paramiko.Message(message.get_remainder())
         if peeked.get_text() == "exit-signal":
             peeked.get_boolean()
-            self.exit_signals[channel.get_id()] = peeked.get_text()
+            self.exit_signal = peeked.get_text()
             channel.status_event.set()
         _table[MSG_CHANNEL_REQUEST](channel, message)
 
     def _take_close(self, channel: paramiko.Channel, message: paramiko.Message) -> None:
-        self.closed_by_guest.add(channel.get_id())
         _table[MSG_CHANNEL_EOF](channel, message)
+        self.closed_by_guest.set()
         channel.status_event.set()
         channel.event.set()
-
-    def forget(self, channel: paramiko.Channel) -> None:
-        """Closes ``channel`` and drops what was noted of it."""
-        channel.close()
-        self.exit_signals.pop(channel.get_id(), None)
-        self.closed_by_guest.discard(channel.get_id())
 
     def stop(self) -> None:
         """Closes the connection and waits for paramiko's thread."""
