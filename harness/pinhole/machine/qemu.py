@@ -148,6 +148,7 @@ class Machine:
         watch.settle = drain.settle
         self.qmp.connect(spec.budgets.command)
         watch.query_status = self._query_status
+        watch.go_on = lambda: self.qmp.execute("cont")
         self.hotplug = Hotplug(self.qmp, spec.topology)
         self.qmp.execute("cont")
         self.seconds_to_cont = time.monotonic() - self._spawned_at
