@@ -20,6 +20,7 @@ from pinhole.guest.holder_events import (
     parse_event,
 )
 from pinhole.guest.parse_error import quoted
+from pinhole.guest.quote import shown
 
 PROGRAM = "pinholder"
 _MOST_EVENTS = 1000
@@ -45,14 +46,22 @@ class Holder:
         Raises ``HolderError`` with its own words if it could do neither, ``BudgetError`` after
         ``budget`` seconds; it is ended in both cases.
         """
-        deadline = Deadline(budget, f"pinholder {' '.join(arguments)}")
-        holder = cls(channel.spawn([PROGRAM, *arguments], budget=budget + _START_SECONDS))
+        holder = cls.spawn(channel, arguments, budget)
         try:
-            holder._await("holding", "refused", deadline=deadline)
+            holder.await_hold(budget)
         except BaseException as error:
             holder.__exit__(type(error), error, error.__traceback__)
             raise
         return holder
+
+    @classmethod
+    def spawn(cls, channel: Channel, arguments: Sequence[str], budget: float) -> Holder:
+        """Starts ``pinholder ARGUMENTS`` and waits for nothing: ``await_hold`` comes next."""
+        return cls(channel.spawn([PROGRAM, *arguments], budget=budget + _START_SECONDS))
+
+    def await_hold(self, budget: float) -> None:
+        """Waits until it holds or was refused; raises as ``start`` does, and leaves it running."""
+        self._await("holding", "refused", deadline=Deadline(budget, shown(self._process.argv)))
 
     @property
     def pid(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pinhole.guest.clock import sample_clock
@@ -67,9 +67,8 @@ class Play:
             with self._entering("plug", f"plugging {DIMM} into node {NODE}"):
                 dimm = self._plug(guest)
             with self._entering("hold", f"holding pages: {self._scenario.hold}"):
-                holder = Holder.start(guest.channel, self._holder_arguments(), guest.budgets.hold)
+                holder = self._hold(guest)
             with holder:
-                self._keep_holder(holder)
                 self._snapshot(guest, "held")
                 with self._entering("remove", "taking the memory away while pages are held"):
                     self._remove(guest, dimm, "held")
@@ -119,6 +118,18 @@ class Play:
         self._evidence.target = {"node": NODE, "dimm": DIMM, "size_bytes": dimm.size_bytes}
         self._snapshot(guest, "plugged")
         return dimm
+
+    def _hold(self, guest: Guest) -> Holder:
+        budget = guest.budgets.hold
+        with ExitStack() as unless_held:
+            holder = Holder.spawn(guest.channel, self._holder_arguments(), budget)
+            unless_held.enter_context(holder)
+            try:
+                holder.await_hold(budget)
+            finally:
+                self._keep_holder(holder)
+            unless_held.pop_all()
+        return holder
 
     def _remove(self, guest: Guest, dimm: PluggedDimm, round_name: str) -> None:
         attempts = []
