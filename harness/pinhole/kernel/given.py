@@ -18,6 +18,7 @@ from pinhole.kernel.recipe import ImageRecipe
 def resolve(recipe: ImageRecipe) -> Kernel:
     """The kernel of ``recipe``; raises ``KernelError`` naming the file that is wrong."""
     image = bzimage.read(recipe.image)
+    modules: Path | None
     if recipe.modules is not None:
         modules = _modules(recipe.modules, image.release)
     else:
