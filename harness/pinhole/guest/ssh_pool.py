@@ -62,6 +62,9 @@ class ConnectionPool:
                 transport.stop()
             if self._closed:
                 raise ChannelError("the connection to the guest was closed")
+        if self._alive is not None:
+            # QEMU takes connections for a guest that is dead, which then say nothing.
+            self._alive()
         try:
             transport = self._reach.connect(deadline)
         except ChannelError:
