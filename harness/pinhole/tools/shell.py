@@ -15,11 +15,12 @@ from pinhole.plan import MachinePlan
 from pinhole.progress import Progress
 from pinhole.scenario.engine import topology_of
 from pinhole.scenario.vocabulary import all_needs
+from pinhole.size import format_size
 
 _WELCOME = """\
-{release} is up; node 1 has a DIMM of 512M, online in ZONE_MOVABLE. For example:
-  pinholder --hold io_uring --size 16M --node 1 &
-  echo offline > /sys/devices/system/memory/memory32/state
+{release} is up; node {node} has a DIMM of {size}, online in ZONE_MOVABLE. For example:
+  pinholder --hold io_uring --size 16M --node {node} &
+  echo offline > /sys/devices/system/memory/{block}/state
 'exit' or Ctrl-D ends the guest.
 """
 
@@ -33,7 +34,13 @@ def open_shell(kernel: Kernel, launch: Launch, progress: Progress) -> int:
             kernel, all_needs(kernel), topology_of(machine), launch, Path(workdir), progress
         ) as guest,
     ):
-        PluggedDimm.plug(guest, machine.dimm)
-        if sys.stdin.isatty():
-            print(_WELCOME.format(release=kernel.release), file=sys.stderr)
+        dimm = PluggedDimm.plug(guest, machine.dimm)
+        if sys.stdin is not None and sys.stdin.isatty():
+            welcome = _WELCOME.format(
+                release=kernel.release,
+                node=dimm.node,
+                size=format_size(dimm.size_bytes),
+                block=dimm.blocks[0],
+            )
+            print(welcome, file=sys.stderr)
         return attach(guest)
