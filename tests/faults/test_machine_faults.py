@@ -112,7 +112,7 @@ def script(folder: Path, text: str) -> Path:
 
 def test_no_qemu_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(HostError, match="install Debian's package qemu-system-x86"):
+    with pytest.raises(HostError, match="apt-get install qemu-system-x86"):
         find_qemu()
     with pytest.raises(HostError, match="/nowhere/qemu is no program that can be run"):
         find_qemu(Path("/nowhere/qemu"))

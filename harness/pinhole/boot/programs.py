@@ -29,7 +29,7 @@ def build_programs(progress: Progress) -> Path:
     the compiler's words if it refuses the sources.
     """
     source = shipped("guest")
-    library = _static_library()
+    library = static_library()
     key = _key(source, library)
 
     def make(folder: Path) -> None:
@@ -61,7 +61,7 @@ def _compile(source: Path, folder: Path) -> None:
     shutil.rmtree(built)
 
 
-def _static_library() -> Path:
+def static_library() -> Path:
     """The static C library that gcc would link; its content belongs to what is compiled."""
     try:
         said = run(["gcc", "-print-file-name=libc.a"], package="gcc", seconds=_ASK_SECONDS)

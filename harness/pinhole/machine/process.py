@@ -19,7 +19,7 @@ from pinhole.machine.text import file_tail, printable
 
 QEMU_NAME = "qemu-system-x86_64"
 MINIMUM_VERSION = (7, 2, 0)
-_PACKAGE = "install Debian's package qemu-system-x86 or name another QEMU with --qemu PATH"
+_PACKAGE = "install it (apt-get install qemu-system-x86), or name another with --qemu PATH"
 _LAST_WORDS_BYTES = 16 << 10
 _REAP_SECONDS = 10.0
 _TELLING = re.compile(r"qemu[\w-]*: |KVM internal error|emulation failure|KVM: ")
@@ -89,7 +89,7 @@ class QemuProcess:
             )
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            raise HostError("no setpriv on PATH: install Debian's package util-linux")
+            raise HostError("no setpriv on PATH; install it: apt-get install util-linux")
         gate = ["sh", "-c", _GATE, "sh", *command]
         reading, writing = os.pipe()
         try:
