@@ -20,7 +20,7 @@ from pinhole.size import GIB, KIB, MIB
 
 def test_command_line_under_tcg() -> None:
     assert Topology().arguments(Accelerator.TCG) == [
-        *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
+        *("-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max"),
         *("-smp", "2", "-m", "1G,slots=8,maxmem=8G"),
         *("-object", "memory-backend-ram,id=m0,size=1G"),
         *("-numa", "node,nodeid=0,cpus=0-1,memdev=m0", "-numa", "node,nodeid=1"),

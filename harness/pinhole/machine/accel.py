@@ -20,10 +20,16 @@ class Accelerator(StrEnum):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """QEMU's ``-accel`` and ``-cpu``: the host's CPU, or all that TCG can emulate."""
+        """QEMU's ``-accel`` and ``-cpu``: the host's CPU, or all that TCG can emulate.
+
+        TCG runs all CPUs of the guest in one thread. With a thread each, a CPU may run an int3 that
+        another one has patched away already (static branches): 6.12 then panics with "Oops: int3"
+        in __schedule, about once in 40 scenarios (measured, QEMU 7.2). One thread also boots
+        faster: 3.7 s against 4.2 s, the medians of six boots each of Debian 6.12 on two cores.
+        """
         if self is Accelerator.KVM:
             return ("-accel", "kvm", "-cpu", "host")
-        return ("-accel", "tcg,thread=multi", "-cpu", "max")
+        return ("-accel", "tcg,thread=single", "-cpu", "max")
 
     def machine(self, *, iommu: bool) -> str:
         """The value of ``-machine``.
