@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import select
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import paramiko
 from paramiko.ssh_exception import SSHException
@@ -15,6 +13,7 @@ from pinhole.errors import ChannelError
 from pinhole.guest.channel import STREAM_LIMIT_BYTES, Completed
 from pinhole.guest.deadline import Deadline
 from pinhole.guest.quote import shell_line, shown
+from pinhole.guest.ssh_attend import attended
 from pinhole.guest.ssh_transport import Transport
 
 _CHUNK_BYTES = 1 << 16
@@ -66,10 +65,19 @@ class Command:
         # The shell says its process id and becomes setsid, which becomes the program: they all
         # have the same id, which is then also that of the session and the process group.
         line = f"echo $$; exec setsid {shell_line(argv)}"
+
+        def begin() -> paramiko.Channel:
+            channel = transport.begin(deadline)
+            channel.exec_command(line.encode())
+            return channel
+
         try:
-            self._channel = transport.begin(deadline)
-            with _closed_after(self._channel, deadline):
-                self._channel.exec_command(line.encode())
+            self._channel = attended(
+                begin,
+                alive=check,
+                abort=transport.close,
+                deadline=deadline,
+            )
         except (SSHException, OSError, EOFError) as error:
             raise self.broken(deadline, f"cannot start {self.name}: {error}") from error
         self._channel.settimeout(0.0)
@@ -216,15 +224,3 @@ class Command:
     def connection_is_lost(self) -> bool:
         """No command can be sent on this connection any more."""
         return not self.transport.is_active()
-
-
-@contextmanager
-def _closed_after(channel: paramiko.Channel, deadline: Deadline) -> Iterator[None]:
-    """paramiko waits for the answer to "exec" without a limit, unless the channel closes."""
-    timer = threading.Timer(deadline.left, channel.close)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()

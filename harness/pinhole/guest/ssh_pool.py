@@ -33,10 +33,14 @@ class Reach:
     client_key: paramiko.PKey
     host_key: paramiko.PKey
 
-    def connect(self, deadline: Deadline) -> Transport:
-        """A new connection; raises ``ChannelError``."""
+    def connect(self, deadline: Deadline, alive: Alive | None) -> Transport:
+        """A new connection; raises ``ChannelError``, and what ``alive`` raises meanwhile."""
         return connect_transport(
-            self.address, client_key=self.client_key, host_key=self.host_key, deadline=deadline
+            self.address,
+            client_key=self.client_key,
+            host_key=self.host_key,
+            deadline=deadline,
+            alive=alive,
         )
 
 
@@ -66,7 +70,7 @@ class ConnectionPool:
             # QEMU takes connections for a guest that is dead, which then say nothing.
             self._alive()
         try:
-            transport = self._reach.connect(deadline)
+            transport = self._reach.connect(deadline, self._alive)
         except ChannelError:
             _await_death(self._alive)
             raise

@@ -14,7 +14,9 @@ from paramiko.common import MSG_CHANNEL_CLOSE, MSG_CHANNEL_EOF, MSG_CHANNEL_REQU
 from paramiko.ssh_exception import SSHException
 
 from pinhole.errors import ChannelError
+from pinhole.guest.channel import Alive
 from pinhole.guest.deadline import Deadline
+from pinhole.guest.ssh_attend import attended
 
 LOGGER = "pinhole.guest.ssh"
 # Without a handler Python prints a library's warnings to standard error by itself.
@@ -83,11 +85,12 @@ def connect_transport(
     client_key: paramiko.PKey,
     host_key: paramiko.PKey,
     deadline: Deadline,
+    alive: Alive | None = None,
 ) -> Transport:
     """A connection to ``address`` that is authenticated both ways.
 
     ``client_key`` is what root logs in with, ``host_key`` the one public key that the guest may
-    show (``GuestKeys``). Raises ``ChannelError``.
+    show (``GuestKeys``). Raises ``ChannelError``, and what ``alive`` raises meanwhile.
     """
     where = f"SSH to the guest at {address[0]}:{address[1]}"
     try:
@@ -101,7 +104,12 @@ def connect_transport(
     options.kex, options.ciphers, options.digests = _KEX, _CIPHERS, _MACS
     options.key_types = _HOST_KEYS
     try:
-        _authenticate(transport, client_key, host_key, deadline)
+        attended(
+            lambda: _authenticate(transport, client_key, host_key, deadline),
+            alive=alive,
+            abort=transport.close,
+            deadline=deadline,
+        )
     except BaseException as error:
         transport.stop()
         if isinstance(error, SSHException | OSError | EOFError):
