@@ -16,6 +16,18 @@ from typer.exceptions import TyperException
 
 from pinhole import __version__
 from pinhole.errors import PinholeError
+from pinhole.options import (
+    AccelOption,
+    AppendOption,
+    GdbOption,
+    KernelOption,
+    PatienceOption,
+    PlanArgument,
+    QemuArgOption,
+    QemuOption,
+    RunsOption,
+    kernel_words,
+)
 
 app = typer.Typer(
     name="pinhole",
@@ -47,68 +59,29 @@ def _main(
     del version  # handled by its callback
 
 
-PlanArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        help="A plan (YAML). Default: the main job, plans/default.yaml.", metavar="PLAN"
-    ),
-]
-KernelOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kernel",
-        help="A kernel instead of the plan's: debian:6.12, or image:PATH of a bzImage. Repeatable.",
-        metavar="K",
-    ),
-]
-RunsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--runs",
-        help="Where runs are kept (default: $PINHOLE_RUNS or the user's state directory).",
-        metavar="DIR",
-    ),
-]
-QemuOption = Annotated[
-    Path | None, typer.Option("--qemu", help="The QEMU to use instead of the one in PATH.")
-]
-QemuArgOption = Annotated[
-    list[str] | None,
-    typer.Option("--qemu-arg", help="One more argument for QEMU. Repeatable.", metavar="ARG"),
-]
-AppendOption = Annotated[
-    list[str] | None,
-    typer.Option("--append", help="One more kernel parameter. Repeatable.", metavar="PARAM"),
-]
-AccelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--accel", help="tcg or kvm instead of the fastest that boots here.", metavar="ACCEL"
-    ),
-]
-GdbOption = Annotated[
-    int | None,
-    typer.Option(
-        "--gdb", help="Let gdb attach to the guest on this loopback port.", metavar="PORT"
-    ),
-]
-
-PatienceOption = Annotated[
-    float,
-    typer.Option(
-        "--patience", min=0.1, help="Multiply every budget, for a host that is busy or slow."
-    ),
-]
+def _examples(*lines: str) -> str:
+    """An epilog whose lines stay as they are (that is what the backspace asks for)."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "pinhole run                                 the default plan",
+        "pinhole run plans/catalogue.yaml -k 'io_uring and 6.12'",
+        "pinhole run --kernel image:/boot/vmlinuz-6.12.0-mine --kernel debian:6.12",
+        "pinhole run --dry-run                       the QEMU command lines",
+        "pinhole run --strict --junit junit.xml      for CI",
+    )
+)
 def run(
     plan: PlanArgument = None,
     kernel: KernelOption = None,
     expression: Annotated[
         str,
         typer.Option(
-            "-k", help="Only scenarios whose 'name[kernel]' fits: 'io_uring and not 5.10'."
+            "-k",
+            help="Only scenarios whose 'name[kernel]' fits: 'io_uring and not 5.10'.",
+            metavar="EXPR",
         ),
     ] = "",
     list_only: Annotated[
@@ -117,17 +90,25 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the QEMU command lines, and stop.")
     ] = False,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Run each scenario N times.")] = 1,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, help="Run each scenario N times.", metavar="N")
+    ] = 1,
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", min=1, help="The most seconds one scenario may take, boot and all."
+            "--timeout",
+            min=1,
+            help="The most seconds one scenario may take, boot and all.",
+            metavar="SECONDS",
         ),
     ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
-            "--budget", min=0.1, help="Seconds for one try to remove a block (default: 2, TCG: 8)."
+            "--budget",
+            min=0.1,
+            help="Seconds for one try to remove a block (default: 2, TCG: 8).",
+            metavar="SECONDS",
         ),
     ] = None,
     fail_fast: Annotated[
@@ -195,7 +176,12 @@ def run(
     raise typer.Exit(status)
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "pinhole judge                               the newest run",
+        "pinhole judge 20261123-020737-58461e --json",
+    )
+)
 def judge(
     run: Annotated[
         str | None,
@@ -233,7 +219,7 @@ def judge(
     )
 
 
-@plan_app.command("check")
+@plan_app.command("check", epilog=_examples("pinhole plan check my-plan.yaml"))
 def plan_check(
     plan: Annotated[Path, typer.Argument(help="The plan to check.", metavar="FILE")],
 ) -> None:
@@ -249,16 +235,22 @@ def plan_check(
     )
 
 
-@plan_app.command("schema")
+@plan_app.command(
+    "schema",
+    epilog=_examples(
+        "pinhole plan schema > plan.schema.json",
+        "sed -i '1i # yaml-language-server: $schema=plan.schema.json' my-plan.yaml",
+    ),
+)
 def plan_schema() -> None:
-    """Print the JSON Schema of plans, for editors (# yaml-language-server: $schema=…)."""
+    """Print the JSON Schema of plans, by which editors complete and check them."""
     from pinhole.plan import plan_schema as schema
     from pinhole.scenario.vocabulary import vocabulary
 
     typer.echo(json.dumps(schema(vocabulary()), indent=2))
 
 
-@app.command()
+@app.command(epilog="Exit status: 0 if nothing is missing, else 3.")
 def doctor(
     qemu: QemuOption = None,
     accel: AccelOption = None,
@@ -270,10 +262,19 @@ def doctor(
     raise typer.Exit(print_findings(examine(qemu, accel, for_terminal()), Console()))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "pinhole shell --kernel debian:5.10",
+        "echo 'cat /proc/zoneinfo' | pinhole shell > zoneinfo",
+        "pinhole shell --append nokaslr --gdb 1234   then: gdb vmlinux -ex 'target remote :1234'",
+    )
+)
 def shell(
     kernel: Annotated[
-        str, typer.Option("--kernel", help="The kernel to boot.", metavar="K")
+        str,
+        typer.Option(
+            "--kernel", help="The kernel to boot.", metavar="K", autocompletion=kernel_words
+        ),
     ] = "debian:6.12",
     accel: AccelOption = None,
     qemu: QemuOption = None,
