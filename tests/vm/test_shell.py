@@ -36,7 +36,7 @@ def terminal(folder: Path) -> Iterator[tuple[Any, str]]:
         "/bin/sh",
         ["-c", AROUND, "sh", *SHELL],
         cwd=str(folder),
-        env={**os.environ, "TERM": "vt100"},
+        env={**os.environ, "TERM": "vt100", "TMPDIR": str(folder)},
         dimensions=(33, 101),
         encoding="utf-8",
         timeout=SECONDS,
@@ -76,10 +76,12 @@ def processes(child: Any) -> tuple[int, int]:
     return pinhole, qemu
 
 
-def assert_terminal_is_as_before(folder: Path) -> None:
+def assert_all_is_as_before(folder: Path) -> None:
+    """The terminal's modes are; of the machine's folder nothing is left."""
     before = (folder / "before").read_text()
     assert before
     assert (folder / "after").read_text() == before
+    assert {path.name for path in folder.iterdir()} == {"before", "after"}
 
 
 def test_shell_on_a_terminal(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_shell_on_a_terminal(tmp_path: Path) -> None:
         child.sendeof()
         child.expect_exact("status=5", timeout=BOOT_SECONDS)
         child.expect(pexpect.EOF)
-    assert_terminal_is_as_before(tmp_path)
+    assert_all_is_as_before(tmp_path)
     assert not Path(f"/proc/{qemu}").exists()
 
 
@@ -118,7 +120,7 @@ def test_sigterm_ends_the_guest_and_puts_the_terminal_back(tmp_path: Path) -> No
         os.kill(pinhole, signal.SIGTERM)
         child.expect_exact(f"status={128 + signal.SIGTERM}")
         child.expect(pexpect.EOF)
-    assert_terminal_is_as_before(tmp_path)
+    assert_all_is_as_before(tmp_path)
     assert not Path(f"/proc/{qemu}").exists()
 
 
@@ -152,6 +154,25 @@ def test_shell_through_a_pipe(tmp_path: Path) -> None:
     assert "to stderr\n" in done.stderr
     assert "'exit' or Ctrl-D" not in done.stderr
     assert done.returncode == 128 + signal.SIGKILL
+
+
+def test_panic_is_told_and_its_log_is_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        SHELL,
+        input="echo c > /proc/sysrq-trigger; sleep 1000\n",
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 3
+    told = re.search(r"^pinhole: the guest panicked .*: sysrq triggered crash.* (/\S+)$",
+                     done.stderr, re.M)  # fmt: skip
+    assert told is not None, done.stderr
+    assert "sysrq triggered crash" in Path(told[1]).read_text()
+    (folder,) = tmp_path.iterdir()
+    assert {path.suffix for path in folder.iterdir()} == {".log"}
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from pinhole.errors import MachineError
 from pinhole.guest.dimm import PluggedDimm
 from pinhole.guest.guest import Launch, booted
 from pinhole.guest.terminal import attach
@@ -25,14 +29,28 @@ _WELCOME = """\
 """
 
 
+@contextmanager
+def _workdir() -> Iterator[Path]:
+    """A folder for the machine's logs; it stays where the machine failed, for the error names
+    the console's log in it."""
+    folder = Path(tempfile.mkdtemp(prefix="pinhole-shell-"))
+    try:
+        yield folder
+    except MachineError:
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    else:
+        shutil.rmtree(folder)
+
+
 def open_shell(kernel: Kernel, launch: Launch, progress: Progress) -> int:
     """Boots ``kernel``, plugs the DIMM, connects the terminal; returns the shell's exit status."""
     machine = MachinePlan()
     with (
-        tempfile.TemporaryDirectory(prefix="pinhole-") as workdir,
-        booted(
-            kernel, all_needs(kernel), topology_of(machine), launch, Path(workdir), progress
-        ) as guest,
+        _workdir() as workdir,
+        booted(kernel, all_needs(kernel), topology_of(machine), launch, workdir, progress) as guest,
     ):
         dimm = PluggedDimm.plug(guest, machine.dimm)
         if sys.stdin is not None and sys.stdin.isatty():
