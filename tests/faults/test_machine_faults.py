@@ -74,9 +74,10 @@ def open_files() -> set[str]:
 
 
 def alive(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
+    """Whether the process runs; one that waits to be reaped by whoever inherited it does not."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in {"Z", "X"}
     return False
 
 
