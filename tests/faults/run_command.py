@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -148,6 +149,9 @@ class Place:
         deadline = time.monotonic() + _GONE_SECONDS
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.02)
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert not left, f"processes that outlive the run: {left}"
         strays = [*self.temporary.iterdir(), *self.cache.glob("*/.making-*")]
         assert not strays, f"left behind: {strays}"
