@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from pinhole import __version__
-from pinhole.errors import PinholeError
+from pinhole.errors import HostError, PinholeError
 from pinhole.options import (
     AccelOption,
     AppendOption,
@@ -316,14 +318,29 @@ def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
     raise _Ended(number)
 
 
+def _give_up_output(error: OSError) -> NoReturn:
+    """Ends where standard output cannot be written: a full disk, or nobody reads it any more."""
+    # What Python still has to flush at its end would fail once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        sys.exit(128 + signal.SIGPIPE)
+    print(f"pinhole: cannot write the output: {error.strerror}", file=sys.stderr)
+    sys.exit(HostError.exit_status)
+
+
 def main() -> NoReturn:
     """The entry point ``pinhole``: errors on one line, and the exit statuses of the design."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # nohup(1) and a shell's "&" ask for some to be ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _on_signal)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a locale cannot show is escaped: names and a guest's words may hold anything.
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except PinholeError as error:
         Console(stderr=True).print(
             f"pinhole: {error}", style="red", markup=False, highlight=False, soft_wrap=True
@@ -332,6 +349,8 @@ def main() -> NoReturn:
     except TyperException as error:
         print(f"pinhole: {error.format_message()}; see 'pinhole --help'", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        _give_up_output(error)
     except typer.Abort:
         sys.exit(1)  # a prompt that found the end of its input
     except _Ended as ended:

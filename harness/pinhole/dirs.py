@@ -11,14 +11,17 @@ import platformdirs
 from pinhole.errors import HostError
 
 
-def private_dir(path: Path) -> Path:
-    """``path``, made with mode 0700 where it was missing; raises ``HostError`` with the reason."""
+def private_dir(path: Path, elsewhere: str = "point PINHOLE_CACHE elsewhere") -> Path:
+    """``path``, made with mode 0700 where it was missing; raises ``HostError`` with the reason.
+
+    ``elsewhere`` says how the user chooses another place.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise HostError(
             f"cannot make the folder {path}: {error.strerror}; free some space or mend its "
-            "permissions, or point PINHOLE_CACHE elsewhere"
+            f"permissions, or {elsewhere}"
         ) from error
     return path
 

@@ -70,6 +70,10 @@ class BudgetError(MachineError):
     """A wait ran out of its budget; the message names what was waited for and how long."""
 
 
+class TimeLimitError(MachineError):
+    """The time that the user gave a whole scenario is over; no single wait's budget is."""
+
+
 class GuestCommandError(PinholeError):
     """A command in the guest ended otherwise than it had to."""
 

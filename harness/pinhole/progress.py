@@ -46,6 +46,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self._read = True
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -53,7 +54,13 @@ class Lines:
         yield
 
     def note(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._began:6.1f} s] {text}", file=sys.stderr, flush=True)
+        if not self._read:
+            return
+        try:
+            print(f"[{time.monotonic() - self._began:6.1f} s] {text}", file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            # Nobody reads progress any more (2>&1 | head): the run itself is not lost for that.
+            self._read = False
 
 
 class Live:

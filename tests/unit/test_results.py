@@ -14,6 +14,7 @@ from pinhole.errors import EvidenceError, HostError, UsageError
 from pinhole.plan import Promise, Scenario
 from pinhole.results.junit import write_junit
 from pinhole.results.record import KernelName, Record, exit_status
+from pinhole.results.rejudge import rejudged
 from pinhole.results.run import Run
 from pinhole.results.table import render
 from pinhole.scenario.evidence import write_whole
@@ -195,3 +196,26 @@ def test_what_xml_cannot_carry_is_replaced(tmp_path: Path) -> None:
     write_junit([record(Status.FAIL, (Promise.HEALTH,), line=hostile)], path)
     text = "".join(ElementTree.parse(path).getroot().itertext())
     assert "]]> <script> \ufffd\ufffd[31m \ufffd &" in text
+
+
+def test_two_results_never_share_a_folder(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, {})
+    (run.job_folder("my kernel", "held", 0) / "evidence.json").write_text("{}")
+    run.job_folder("my kernel", "held", 1)
+    with pytest.raises(HostError, match="holds another scenario's evidence already"):
+        run.job_folder("my-kernel", "held", 0)
+
+
+def test_evidence_that_cannot_be_read_leaves_the_rest_of_the_run_to_be_judged(
+    tmp_path: Path,
+) -> None:
+    run = Run.create(tmp_path, {})
+    for name in ("one", "two"):
+        folder = run.job_folder("k", name, 0)
+        made = record(Status.PASS, name=name)
+        run.save(made.model_copy(update={"folder": str(folder.relative_to(run.folder))}))
+    (run.folder / "k" / "one" / "evidence.json").write_text('{"half')
+    found = list(rejudged(run))
+    assert [one.status for one in found] == [Status.DONE, Status.DONE]
+    assert found[0].reason is not None
+    assert "is not valid JSON" in found[0].reason

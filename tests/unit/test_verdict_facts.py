@@ -115,13 +115,15 @@ def test_a_fact_that_is_changed_changes_the_verdict(
     case: tuple[Scenario, dict[str, Any]],
 ) -> None:
     scenario, evidence = case
-    whole = judge(scenario, evidence)
+    key = evidence["kernel"]["key"]
+    whole = judge(scenario, evidence, key)
     for path in leaves(evidence):
         if not any(rests_on(one, path) for one in whole.judgements):
             continue
         others = changes(value_at(evidence, path))
         assert any(
-            told(judge(scenario, having(evidence, path, other))) != told(whole) for other in others
+            told(judge(scenario, having(evidence, path, other), key)) != told(whole)
+            for other in others
         ), pointer(path)
 
 

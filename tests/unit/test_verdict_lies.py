@@ -241,3 +241,54 @@ def test_a_removal_that_fails_after_release_breaks_recovery(pinned: Lie) -> None
     for path in (f"{MEMORY}/{block}/state", f"/sys/devices/system/node/node1/{block}/state"):
         pinned.files("removed_again")[path] = "online\n"
     assert pinned.state(Promise.RECOVERY) is State.BROKEN
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seconds": 3600.0},
+        {"errno": 4},
+        {"sigkill_at": 3599.0},
+        {"signal": 9},
+    ],
+)
+def test_a_refusal_that_contradicts_itself_is_unknown(
+    referenced: Lie, changed: dict[str, object]
+) -> None:
+    """An errno in time is an answer; one that came after an hour, or of another number, is none."""
+    attempts = copy.deepcopy(referenced.evidence["removals"]["held"]["attempts"])
+    stays = next(one for one in attempts if one["sigterm_at"] is not None)
+    stays |= {"errno": 16, "errno_name": "EBUSY", "sigterm_at": None, "seconds": 0.5, **changed}
+    referenced.renumber("held", attempts)
+    assert referenced.state(Promise.REMOVAL) is State.UNKNOWN
+
+
+def test_evidence_of_another_kernel_or_scenario_is_unknown(migrated: Lie, referenced: Lie) -> None:
+    key = migrated.evidence["kernel"]["key"]
+    own = judge(migrated.scenario, migrated.evidence, key)
+    assert own.of(Promise.HEALTH).state is State.KEPT
+    for verdict in (
+        judge(migrated.scenario, migrated.evidence, "debian1-of-another-kernel"),
+        judge(referenced.scenario, migrated.evidence, key),
+    ):
+        assert {one.state for one in verdict.judgements} == {State.UNKNOWN}
+        assert (verdict.pin, verdict.blocks) == (None, None)
+
+
+def test_a_guest_that_ran_another_kernel_is_unknown(migrated: Lie) -> None:
+    migrated.evidence["guest"]["release"] = "5.10.0-46-amd64"
+    assert migrated.state(Promise.PLACEMENT) is State.UNKNOWN
+
+
+def test_a_hold_of_fewer_pages_than_its_memory_is_unknown(referenced: Lie) -> None:
+    referenced.event(event="hold")["pages"] = 1
+    assert referenced.state(Promise.REMOVAL) is State.UNKNOWN
+
+
+def test_a_trick_that_was_not_come_to_took_no_memory_away() -> None:
+    """Where the hold was refused nothing was unmapped, so what the holder read back counts."""
+    refused = Lie("debian-6.12-io_uring-refused")
+    tricks = ["munmap", "extra-reference"]
+    refused.evidence["scenario"]["tricks"] = tricks
+    refused.scenario = refused.scenario.model_copy(update={"tricks": tuple(tricks)})
+    assert refused.state(Promise.LEDGER) is State.KEPT

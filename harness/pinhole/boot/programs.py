@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 
 from pinhole import __version__
@@ -48,7 +49,12 @@ def build_programs(progress: Progress) -> Path:
 
 
 def _compile(source: Path, folder: Path) -> None:
-    built = folder / "built"
+    # make takes no path with a blank or '=' in it, which the user's cache may have.
+    with tempfile.TemporaryDirectory(prefix="pinhole-programs-") as name:
+        _make(source, Path(name), folder)
+
+
+def _make(source: Path, built: Path, folder: Path) -> None:
     argv = ["make", "-s", "-j2", "-C", str(source), f"O={built}", f"VERSION={__version__}"]
     try:
         run(argv, package="make", seconds=_MAKE_SECONDS)
@@ -57,8 +63,7 @@ def _compile(source: Path, folder: Path) -> None:
     for name in PROGRAMS:
         if not (built / name).is_file():
             raise BootImageError(f"{source}/Makefile made no program {name!r}")
-        (built / name).rename(folder / name)
-    shutil.rmtree(built)
+        shutil.copy2(built / name, folder / name)
 
 
 def static_library() -> Path:

@@ -73,12 +73,16 @@ _TABLE: tuple[tuple[FindingKind, str], ...] = (
     (FindingKind.OOM_KILL, r"Out of memory and no killable processes"),
     # kernel/watchdog.c, kernel/watchdog_hld.c: pr_fmt is "watchdog: ", once "NMI watchdog: "
     (FindingKind.SOFT_LOCKUP, r"(?:NMI )?watchdog: BUG: soft lockup - CPU#"),
-    (FindingKind.HARD_LOCKUP, r"(?:NMI )?watchdog: (?:Watchdog detected hard LOCKUP|BUG: hard)"),
+    (
+        FindingKind.HARD_LOCKUP,
+        r"(?:NMI )?watchdog: (?:CPU\d+: )?(?:Watchdog detected hard LOCKUP|BUG: hard)",
+    ),
     # kernel/workqueue.c: wq_watchdog_timer_fn()
     (FindingKind.WORKQUEUE_LOCKUP, r"BUG: workqueue lockup - pool"),
     # kernel/rcu/tree_stall.h, tree_exp.h; srcutree.c and tasks.h warn in other words
     (FindingKind.RCU_STALL, r"rcu: INFO: \S+ (?:self-)?detected (?:expedited )?stalls? on CPU"),
     (FindingKind.RCU_STALL, r"rcu: (?:INFO: )?\S+ (?:grace-period )?kthread (?:starved|timer)"),
+    (FindingKind.RCU_STALL, r"rcu: INFO: \S+ detected stalls on tasks"),
     # kernel/hung_task.c: check_hung_task(); behind the name of the process
     (FindingKind.HUNG_TASK, r"INFO: task .{1,15}:\d+ blocked (?:in I/O wait )?for more than "),
     # mm/memory.c, mm/page_alloc.c: bad_page(), print_bad_pte(); kernel/fork.c: check_mm()
@@ -110,7 +114,14 @@ _TABLE: tuple[tuple[FindingKind, str], ...] = (
         FindingKind.OOPS,
         r"(?:invalid opcode|divide error|double fault|stack segment): [0-9a-f]{4} \[",
     ),
+    (FindingKind.OOPS, r"\w+(?: \w+)?: [0-9a-f]{4} \[#\d+\]"),
+    (FindingKind.OOPS, r"traps: PANIC: "),
+    (FindingKind.OOPS, r"Fixing recursive fault but reboot is needed"),
+    (FindingKind.OOPS, r".{1,15}: Corrupted page table at address"),
     (FindingKind.OOPS, r"Internal error: "),
+    # mm/usercopy.c: usercopy_abort(); mm/slab_common.c: kmem_cache_destroy()
+    (FindingKind.BUG, r"usercopy: Kernel memory (?:exposure|overwrite) attempt"),
+    (FindingKind.BUG, r"kmem_cache_destroy \S+: Slab cache still has objects"),
     (FindingKind.OOPS, r"Unable to handle kernel "),
     (FindingKind.OOPS, r"kernel tried to execute NX-protected page"),
     # kernel/panic.c: __warn()

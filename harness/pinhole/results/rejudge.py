@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from pinhole.errors import EvidenceError
 from pinhole.results.record import Record
 from pinhole.results.run import Run
 from pinhole.results.unfinished import unfinished
@@ -17,19 +19,28 @@ def rejudged(run: Run) -> Iterator[Record]:
     """The run's records, each with the verdict that its ``evidence.json`` gives now.
 
     A record without a verdict (SKIP, MISS, ERROR) stays as it was, and a job that pinhole was
-    ended in is a MISS. Raises ``EvidenceError`` for evidence that is not there or cannot be read.
+    ended in is a MISS. Evidence that is not there or cannot be read makes every promise unknown.
     """
     for record in (*run.records(), *unfinished(run)):
         if record.verdict is None:
             yield record
             continue
-        evidence = load(run.folder / record.folder)
-        verdict = judge(record.scenario, evidence)
+        evidence, reason = _evidence(run, record)
+        verdict = judge(record.scenario, evidence, record.kernel.key)
         comparison = compare(record.scenario, record.kernel.version, verdict)
         yield record.model_copy(
             update={
                 "verdict": verdict,
+                "reason": reason or record.reason,
                 "comparison": comparison,
                 "status": Status(comparison.status),
             }
         )
+
+
+def _evidence(run: Run, record: Record) -> tuple[dict[str, Any], str | None]:
+    """The record's evidence; where it cannot be read nothing is known, and why is told."""
+    try:
+        return load(run.folder / record.folder), None
+    except EvidenceError as error:
+        return {}, str(error)

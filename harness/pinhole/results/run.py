@@ -21,8 +21,9 @@ import platformdirs
 from pydantic import ValidationError
 
 from pinhole.dirs import private_dir
-from pinhole.errors import EvidenceError, UsageError
+from pinhole.errors import EvidenceError, HostError, UsageError
 from pinhole.results.record import Record, as_json
+from pinhole.scenario.evidence import FILE_NAME as EVIDENCE_FILE
 from pinhole.scenario.evidence import write_whole
 
 RUN_FILE = "run.json"
@@ -35,7 +36,7 @@ def runs_dir(chosen: Path | None = None) -> Path:
     if chosen is None:
         named = os.environ.get("PINHOLE_RUNS")
         chosen = Path(named) if named else platformdirs.user_state_path("pinhole") / "runs"
-    return private_dir(chosen)
+    return private_dir(chosen, "choose another --runs (or PINHOLE_RUNS)")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,15 @@ class Run:
 
     def job_folder(self, kernel: str, scenario: str, repetition: int) -> Path:
         """The directory of one scenario on one kernel, made."""
-        folder = self.folder / _safe(kernel) / _safe(scenario)
-        return private_dir(folder / str(repetition + 1) if repetition else folder)
+        folder = self.folder / folder_name(kernel) / folder_name(scenario)
+        if repetition:
+            folder /= str(repetition + 1)
+        if (folder / EVIDENCE_FILE).exists():
+            raise HostError(
+                f"{folder} holds another scenario's evidence already: give every "
+                "kernel a 'name:' of its own"
+            )
+        return private_dir(folder)
 
     def save(self, record: Record) -> None:
         """Writes ``record.json`` into the record's folder, whole or not at all."""
@@ -97,7 +105,7 @@ class Run:
         yield from sorted(found, key=lambda record: record.started)
 
 
-def _safe(name: str) -> str:
+def folder_name(name: str) -> str:
     """``name`` as one path component: what a kernel is called must not lead out of the run."""
     return _UNSAFE.sub("-", name).strip(".-") or "unnamed"
 

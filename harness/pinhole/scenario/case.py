@@ -38,6 +38,8 @@ _HOLDER_EVENTS = frozenset(
         *("verify", "released", "error"),
     }
 )
+_PLAYED = {"name", "hold", "kind", "tricks", "size", "remove"}
+"""What of a scenario is played; expectations may be revised after a run."""
 _STATES = frozenset({"online", "offline", "going-offline"})
 
 PageRange = tuple[int, int]
@@ -69,15 +71,28 @@ class HeldPages:
 class Case:
     """One scenario's evidence, read through ``Facts`` so that what was read is known."""
 
-    def __init__(self, scenario: Scenario, facts: Facts) -> None:
+    def __init__(self, scenario: Scenario, facts: Facts, kernel_key: str | None = None) -> None:
         self.scenario = scenario
         self.facts = facts
+        self._kernel_key = kernel_key
         self.way: HoldPath = HOLD_PATHS[scenario.hold]
 
     @property
     def longterm(self) -> bool:
         """Whether the hold is a long-term pin, which placement is about."""
         return self.way.reference is Reference.LONGTERM_PIN
+
+    def require_belonging(self) -> None:
+        """The evidence must be of this scenario, of this kernel, and of the guest that ran it."""
+        for name, wanted in self.scenario.model_dump(mode="json", include=_PLAYED).items():
+            if self.facts.value("scenario", name) != wanted:
+                raise EvidenceGapError(f"the evidence is of another scenario: its {name} differs")
+        key = self.facts.text("kernel", "key")
+        if self._kernel_key is not None and key != self._kernel_key:
+            raise EvidenceGapError("the evidence is of another kernel")
+        ran, booted = self.facts.text("guest", "release"), self.facts.text("kernel", "release")
+        if ran != booted:
+            raise EvidenceGapError(f"the guest ran {ran}, the kernel is {booted}")
 
     # -- what the guest is
 
@@ -198,6 +213,18 @@ class Case:
             )
         return _located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
 
+    def tricks_played(self) -> list[str]:
+        """The scenario's tricks that the holder came to: a refused hold has no second half."""
+        events = self.facts.sequence("holder", "events")
+        played = [
+            self.facts.text("holder", "events", index, "trick")
+            for index, event in enumerate(events)
+            if event.get("event") == "trick"
+        ]
+        if not set(played) <= set(self.scenario.tricks):
+            raise EvidenceGapError(f"the holder played other tricks than the scenario's: {played}")
+        return played
+
     def held_by_tricks(self) -> Mapping[str, int]:
         """Pages by block that tricks hold by themselves, where the hold was refused."""
         pages = max((TRICKS[trick].last_pages_held for trick in self.scenario.tricks), default=0)
@@ -250,6 +277,11 @@ class Case:
         """The pages held, once the three sources agree on them."""
         self.require_start_in_movable()
         pages = self.pages("after", "held")
+        taken = self.facts.integer(*self.event("hold"), "pages")
+        if taken != pages.count:
+            raise EvidenceGapError(
+                f"the hold took {taken} of the {pages.count} pages of its memory"
+            )
         counted = self.pins_taken()
         for node, pins in counted.items():
             expected = pages.on_node(node) if self.longterm else 0

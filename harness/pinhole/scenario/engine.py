@@ -18,7 +18,7 @@ from types import FrameType
 
 from pinhole.boot.base import BASE_NEEDS
 from pinhole.boot.image import build
-from pinhole.errors import BudgetError, GuestCommandError, PinholeError
+from pinhole.errors import GuestCommandError, PinholeError, TimeLimitError
 from pinhole.guest.guest import INITRD, Guest, Launch, booted, machine_spec
 from pinhole.kernel.bootable import Kernel
 from pinhole.machine.spec import command_line
@@ -136,7 +136,11 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
         )
 
     def judged(reason: str | None = None) -> Result:
-        return result(Status.DONE, reason, judge(job.scenario, evidence.model_dump(mode="json")))
+        return result(
+            Status.DONE,
+            reason,
+            judge(job.scenario, evidence.model_dump(mode="json"), job.kernel.key),
+        )
 
     skipped = why_skipped(job.scenario, job.kernel)
     if skipped is not None:
@@ -208,7 +212,7 @@ def _record_end(evidence: Evidence, phase: str, error: BaseException) -> None:
 
 @contextmanager
 def _time_limit(seconds: float | None, name: str) -> Iterator[None]:
-    """Raises ``BudgetError`` in the block once ``seconds`` are over.
+    """Raises ``TimeLimitError`` in the block once ``seconds`` are over.
 
     By SIGALRM, which reaches a blocking wait anywhere below; signals are the main thread's, and
     so is every job (the design gives each machine a process of its own).
@@ -219,7 +223,7 @@ def _time_limit(seconds: float | None, name: str) -> Iterator[None]:
 
     def over(number: int, frame: FrameType | None) -> None:
         del number, frame
-        raise BudgetError(f"{name} took longer than --timeout {seconds:g} s")
+        raise TimeLimitError(f"{name} took longer than --timeout {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -7,6 +7,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from errno import errorcode
 
 from pinhole.health.removal_lines import removal_lines
 from pinhole.scenario import outcome as words
@@ -115,11 +116,15 @@ def _outcome(case: Case, path: tuple[str | int, ...]) -> Outcome:
         return Outcome(word=words.UNKILLABLE, budget_seconds=budget)
     sigterm = facts.optional(*path, "sigterm_at")
     if sigterm is None:
+        if seconds > budget:
+            raise EvidenceGapError("a removal took longer than its budget, yet got no SIGTERM")
+        if any(facts.optional(*path, name) is not None for name in ("sigkill_at", "signal")):
+            raise EvidenceGapError("a removal was killed, yet got no SIGTERM before")
         if facts.integer(*path, "result") >= 0:
-            if seconds > budget:
-                raise EvidenceGapError("a removal took longer than its budget, yet got no SIGTERM")
             return Outcome(word=words.REMOVED)
         errno = facts.text(*path, "errno_name")
+        if errorcode.get(facts.integer(*path, "errno")) != errno:
+            raise EvidenceGapError(f"a removal's errno is not {errno}")
         if errno == "EINTR":
             raise EvidenceGapError("a removal was interrupted before its budget had ended")
         return Outcome(word=words.REFUSED, errno=errno)
@@ -132,6 +137,8 @@ def _outcome(case: Case, path: tuple[str | int, ...]) -> Outcome:
     elif facts.integer(*path, "result") >= 0 or facts.text(*path, "errno_name") != "EINTR":
         raise EvidenceGapError("a removal got its answer only after its budget had ended")
     passes = facts.optional(*path, "passes")
+    if passes is not None:
+        passes = facts.integer(*path, "passes")
     return Outcome(word=words.STILL_LOOPING, budget_seconds=budget, passes=passes)
 
 

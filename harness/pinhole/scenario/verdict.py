@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pinhole.plan import Promise, Scenario
 from pinhole.scenario.case import Case
@@ -19,6 +19,8 @@ from pinhole.scenario.judge_removal import first_round, recovery, removal
 from pinhole.scenario.outcome import BlockOutcome, Outcome
 from pinhole.scenario.ruling import Ruling, State
 from pinhole.yamlfile import StrictModel
+
+T = TypeVar("T")
 
 __all__ = ["Judgement", "State", "Verdict", "judge"]
 
@@ -69,13 +71,18 @@ _JUDGES: Mapping[Promise, Callable[[Case], Ruling]] = {
 }
 
 
-def judge(scenario: Scenario, evidence: Mapping[str, Any]) -> Verdict:
-    """The verdict on ``evidence`` (the content of an ``evidence.json``) of ``scenario``."""
+def judge(
+    scenario: Scenario, evidence: Mapping[str, Any], kernel_key: str | None = None
+) -> Verdict:
+    """The verdict on ``evidence`` (the content of an ``evidence.json``) of ``scenario``.
+
+    With ``kernel_key`` the evidence must be of that kernel, or everything is unknown.
+    """
     facts = Facts(evidence)
-    case = Case(scenario, facts)
+    case = Case(scenario, facts, kernel_key)
     return Verdict(
-        pin=_or_none(lambda: pin_outcome(case)),
-        blocks=_or_none(lambda: first_round(case)),
+        pin=_or_none(case, pin_outcome),
+        blocks=_or_none(case, first_round),
         judgements=tuple(
             _judgement(promise, judge_one, case, facts) for promise, judge_one in _JUDGES.items()
         ),
@@ -87,6 +94,7 @@ def _judgement(
 ) -> Judgement:
     with facts.reading() as read:
         try:
+            case.require_belonging()
             ruling = judge_one(case)
         except EvidenceGapError as gap:
             ruling = Ruling(State.UNKNOWN, str(gap))
@@ -102,9 +110,10 @@ def _judgement(
     )
 
 
-def _or_none(derive: Callable[[], Any]) -> Any:
+def _or_none(case: Case, derive: Callable[[Case], T]) -> T | None:
     try:
-        return derive()
+        case.require_belonging()
+        return derive(case)
     except EvidenceGapError:
         # The promises that need the outcome say what is missing; here it is just not known.
         return None

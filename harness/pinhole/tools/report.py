@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,15 +36,18 @@ def report(
 ) -> int:
     """Prints ``records`` and returns the exit status."""
     status = exit_status(records, strict=strict)
-    if junit is not None:
-        write_junit(records, junit)
-    if svg is not None:
-        write_whole(svg, _picture(records))
     if as_json:
         print(json.dumps(_document(run, records, status), indent=1))
     else:
         render(records, _console())
-        print(f"To judge this evidence again: pinhole judge {run.folder}", file=sys.stderr)
+        again = shlex.join(["pinhole", "judge", str(run.folder)])
+        print(f"To judge this evidence again: {again}", file=sys.stderr)
+    # What was found is on the screen by now, whatever becomes of the files.
+    sys.stdout.flush()
+    if junit is not None:
+        write_junit(records, junit)
+    if svg is not None:
+        write_whole(svg, _picture(records))
     return status
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from pinhole.plan import LoadedPlan, load_plan
 from pinhole.progress import Progress, for_terminal
 from pinhole.resources import shipped
 from pinhole.results.record import KernelName, Record
-from pinhole.results.run import Run, runs_dir
+from pinhole.results.run import Run, folder_name, runs_dir
 from pinhole.scenario.engine import Job, Result, dry_run, run_job
 from pinhole.scenario.expect import Status
 from pinhole.scenario.select import matcher
@@ -64,12 +65,14 @@ def run_plan(request: RunRequest) -> int:
         for recipe in recipes
         if chosen(f"{scenario.name}[{recipe.label}]")
     ]
+    if not wanted:
+        raise UsageError(f"-k {request.expression!r} chooses nothing; see 'pinhole run --list'")
     if request.list_only:
         for recipe, scenario in wanted:
             print(f"{scenario.name}[{recipe.label}]  {scenario.summary}")
-        return 0 if wanted else 4
-    if not wanted:
-        raise UsageError(f"-k {request.expression!r} chooses nothing; see 'pinhole run --list'")
+        return 0
+    if request.junit is not None and not os.access(request.junit.absolute().parent, os.W_OK):
+        raise UsageError(f"--junit {request.junit}: its folder is not there or cannot be written")
     prepared = prepare(
         (recipe for recipe, _ in wanted), request.launch, progress, offline=request.offline
     )
@@ -124,6 +127,13 @@ def recipes_of(plan: LoadedPlan, named: Sequence[str], path: Path) -> list[Kerne
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(f"two kernels are called {label!r}; give each a 'name:' in the plan")
+    folders = [folder_name(label) for label in labels]
+    for label, folder in zip(labels, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise UsageError(
+                f"the kernel {label!r} and another one would share the run's folder {folder!r}; "
+                "give each a 'name:' that differs in letters or digits"
+            )
     return recipes
 
 
