@@ -292,3 +292,26 @@ def test_a_trick_that_was_not_come_to_took_no_memory_away() -> None:
     refused.evidence["scenario"]["tricks"] = tricks
     refused.scenario = refused.scenario.model_copy(update={"tricks": tuple(tricks)})
     assert refused.state(Promise.LEDGER) is State.KEPT
+
+
+@pytest.mark.parametrize("state", ["online", "going-offline"])
+@pytest.mark.parametrize(
+    ("promise", "snapshot"),
+    [(Promise.REMOVAL, "removed"), (Promise.RECOVERY, "removed_again")],
+)
+def test_a_write_that_succeeded_on_a_block_that_stayed_is_unknown(
+    migrated: Lie, promise: Promise, snapshot: str, state: str
+) -> None:
+    for path in (f"{MEMORY}/memory33/state", "/sys/devices/system/node/node1/memory33/state"):
+        migrated.files(snapshot)[path] = f"{state}\n"
+    assert migrated.state(promise) is State.UNKNOWN
+    assert "memory33: the write says removed" in migrated.reason(promise)
+
+
+def test_a_removal_that_still_looped_on_a_block_that_went_is_unknown(referenced: Lie) -> None:
+    attempts = referenced.evidence["removals"]["held"]["attempts"]
+    stays = next(one for one in attempts if one["sigterm_at"] is not None)
+    block = stays["path"].split("/")[-2]
+    for path in (f"{MEMORY}/{block}/state", f"/sys/devices/system/node/node1/{block}/state"):
+        referenced.files("removed")[path] = "offline\n"
+    assert referenced.state(Promise.REMOVAL) is State.UNKNOWN
