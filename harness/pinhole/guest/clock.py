@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pinhole.guest.channel import Channel
-from pinhole.guest.fileset import field
-from pinhole.guest.parse_error import ParseError, quoted
+from pinhole.guest.fileset import field, json_object
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,5 @@ def _sample(channel: Channel, budget: float) -> ClockSample:
 
 def parse_boottime(text: str) -> float:
     """The line of ``pinguest boottime``."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ParseError(f"pinguest boottime wrote no JSON: {quoted(text)}") from error
-    if not isinstance(found, dict):
-        raise ParseError(f"pinguest boottime wrote no JSON object: {quoted(text)}")
+    found = json_object(text, "pinguest boottime")
     return float(field(found, "boottime", (int, float)))

@@ -94,6 +94,17 @@ class Frames:
         return quoted(self._data[self._at :])
 
 
+def json_object(text: str, command: str) -> dict[str, Any]:
+    """The one JSON object that ``command`` of pinguest wrote; raises ``ParseError``."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"{command} wrote no JSON: {quoted(text)}") from error
+    if not isinstance(found, dict):
+        raise ParseError(f"{command} wrote no JSON object: {quoted(text)}")
+    return found
+
+
 def field(record: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
     """``record[name]``, which must be of ``kind`` (a bool is no number)."""
     found = record.get(name)

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pinhole.guest.channel import Channel
-from pinhole.guest.fileset import field
-from pinhole.guest.parse_error import ParseError, quoted
+from pinhole.guest.fileset import field, json_object
 
 # Beside its budget and two graces (SIGTERM, SIGKILL) the try takes a start and an answer.
 _ANSWER_SECONDS = 10.0
@@ -55,12 +53,7 @@ class RemovalAttempt:
 
 def parse_attempt(text: str) -> RemovalAttempt:
     """The line of ``pinguest remove``; raises ``ParseError``."""
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ParseError(f"pinguest remove wrote no JSON: {quoted(text)}") from error
-    if not isinstance(raw, dict):
-        raise ParseError(f"pinguest remove wrote no JSON object: {quoted(text)}")
+    raw = json_object(text, "pinguest remove")
     number, optional = (int, float), (int, float, type(None))
     field(raw, "result", (int, type(None)))
     return RemovalAttempt(
