@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pinhole.errors import HostError, KernelError
-from pinhole.kernel import apt, debian, suites
+from pinhole.kernel import apt, debian, debian_package, suites
 from pinhole.kernel.answer import Answer
 from pinhole.kernel.apt import Mirror
 from pinhole.kernel.bootable import Kernel
@@ -241,7 +241,7 @@ def test_dropped_suite_with_a_copy_goes_on_and_says_so_once_an_hour(
     assert "Using the cached linux-image-5.10.0-46-amd64 5.10.262-1" in heard.notes[0]
     real_age = Answer.age
     monkeypatch.setattr(Answer, "age", staticmethod(lambda at: real_age(at) + 1800 if at else 1e9))
-    monkeypatch.setattr(debian, "_ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(debian_package, "_ASK_AGAIN_SECONDS", 0.0)
     mirror.asked.clear()
     assert got(heard) == first
     assert "less than an hour ago" in heard.notes[1]
