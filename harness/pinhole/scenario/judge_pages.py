@@ -22,6 +22,11 @@ def pin_outcome(case: Case) -> Outcome:
     return Outcome(word=words.PINNED_IN_MOVABLE if held.in_zone(MOVABLE) else words.MIGRATED)
 
 
+def hold_seconds(case: Case) -> float:
+    """How long the call took that was to hold the pages, by the guest's clock."""
+    return case.facts.number(*case.event("hold"), "seconds")
+
+
 def placement(case: Case) -> Ruling:
     """A long-term pin that succeeded has no page in ZONE_MOVABLE or CMA."""
     if not case.longterm:

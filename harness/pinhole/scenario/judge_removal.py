@@ -25,6 +25,11 @@ def first_round(case: Case) -> tuple[BlockOutcome, ...]:
     return _round(case, "held", "plugged", "removed", held)
 
 
+def second_round(case: Case) -> tuple[BlockOutcome, ...]:
+    """The removal of each block once the pages were let go."""
+    return _round(case, "released", "released", "removed_again", {})
+
+
 def removal(case: Case) -> Ruling:
     """What holds nothing goes away in its budget; what holds pages is answered in bounded time."""
     outcomes = first_round(case)
@@ -52,7 +57,7 @@ def recovery(case: Case) -> Ruling:
     status = case.facts.integer("holder", "exit_status")
     if status != (0 if held else 1):
         raise EvidenceGapError(f"pinholder ended with status {status}, not {0 if held else 1}")
-    outcomes = _round(case, "released", "released", "removed_again", {})
+    outcomes = second_round(case)
     stayed = [one for one in outcomes if one.outcome.word != words.REMOVED]
     tally = _tally(outcomes)
     if not stayed:

@@ -14,8 +14,8 @@ from pinhole.scenario.case import Case
 from pinhole.scenario.facts import EvidenceGapError, Facts, pointer
 from pinhole.scenario.judge_health import health
 from pinhole.scenario.judge_ledger import ledger
-from pinhole.scenario.judge_pages import clean_refusal, pin_outcome, placement
-from pinhole.scenario.judge_removal import first_round, recovery, removal
+from pinhole.scenario.judge_pages import clean_refusal, hold_seconds, pin_outcome, placement
+from pinhole.scenario.judge_removal import first_round, recovery, removal, second_round
 from pinhole.scenario.outcome import BlockOutcome, Outcome
 from pinhole.scenario.ruling import Ruling, State
 from pinhole.yamlfile import StrictModel
@@ -44,13 +44,16 @@ class Judgement(StrictModel):
 class Verdict(StrictModel):
     """All that is said of one scenario on one kernel.
 
-    ``pin`` is the outcome of the hold and ``blocks`` those of the removal while pages were held;
-    each is null where the evidence does not tell.
+    ``pin`` is the outcome of the hold, ``hold_seconds`` how long its call took, ``blocks`` are the
+    outcomes of the removal while pages were held and ``blocks_after_release`` those once they were
+    let go; each is null where the evidence does not tell.
     """
 
     pin: Outcome | None
     blocks: tuple[BlockOutcome, ...] | None
     judgements: tuple[Judgement, ...]
+    hold_seconds: float | None = None
+    blocks_after_release: tuple[BlockOutcome, ...] | None = None
 
     def of(self, promise: Promise) -> Judgement:
         """The judgement of ``promise``."""
@@ -86,6 +89,8 @@ def judge(
         judgements=tuple(
             _judgement(promise, judge_one, case, facts) for promise, judge_one in _JUDGES.items()
         ),
+        hold_seconds=_or_none(case, hold_seconds),
+        blocks_after_release=_or_none(case, second_round),
     )
 
 
