@@ -232,3 +232,18 @@ def _is_context(path: tuple[str | int, ...]) -> bool:
         text.startswith(prefix) and any(part in names for part in path)
         for prefix, names in CONTEXT_NAMES.items()
     )
+
+
+def test_a_verdict_tells_the_holds_time_and_both_rounds(
+    case: tuple[Scenario, dict[str, Any]],
+) -> None:
+    scenario, evidence = case
+    verdict = judge(scenario, evidence)
+    (hold,) = [one for one in evidence["holder"]["events"] if one["event"] == "hold"]
+    assert verdict.hold_seconds == hold["seconds"]
+    for blocks, name in ((verdict.blocks, "held"), (verdict.blocks_after_release, "released")):
+        assert blocks is not None
+        tried = evidence["removals"][name]["attempts"]
+        assert [one.seconds for one in blocks] == [one["seconds"] for one in tried]
+    gone = judge(scenario, without(evidence, ("removals", "released")))
+    assert (gone.blocks_after_release, gone.blocks) == (None, verdict.blocks)
