@@ -49,7 +49,8 @@ def run(
 ) -> str:
     """What ``argv`` wrote to standard output, as text.
 
-    ``environment`` is added to the host's, less what would change a tool's words or loader.
+    ``environment`` is added to the host's, less what would change a tool's words or loader, or
+    which repository git means.
     Raises ``HostError`` if the tool is missing, ``ToolError`` if it fails or is not done after
     ``seconds``.
     """
@@ -73,7 +74,8 @@ def output(
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("LD_", "LC_", "MAKE")) and name not in {"LANGUAGE", "MFLAGS"}
+        if not name.startswith(("LD_", "LC_", "MAKE", "GIT_"))
+        and name not in {"LANGUAGE", "MFLAGS"}
     }
     try:
         done = subprocess.run(
