@@ -85,6 +85,14 @@ def find(kind: str, key: str, digested: Sequence[str] = ()) -> Path | None:
     return folder if folder.exists() and manifest.damage(folder, digested) is None else None
 
 
+def discard(kind: str, key: str, *, what: str, progress: Progress) -> None:
+    """Takes the entry away, whole, if it is there; a later ``entry`` makes it again."""
+    with lock(kind, key, what=what, progress=progress):
+        folder = _folder(kind, key)
+        if folder.exists():
+            _take_away(folder, key)
+
+
 def keys(kind: str) -> tuple[str, ...]:
     """The keys of all visible entries of ``kind``, sorted."""
     folder = cache_dir() / kind
