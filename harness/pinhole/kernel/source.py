@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pinhole.errors import KernelError
-from pinhole.kernel import source_debian
+from pinhole.kernel import source_debian, source_git, source_tarball, source_tree
 from pinhole.kernel.identified import Identified
 from pinhole.progress import Progress
 
@@ -84,5 +83,11 @@ def identify(source: KernelSource, progress: Progress, *, offline: bool) -> Iden
     match source:
         case DebianSource():
             return source_debian.identify(source.series, source.label, progress, offline=offline)
-        case _:
-            raise KernelError(f"{source.label}: this kind of source cannot be read yet")
+        case GitSource():
+            return source_git.identify(
+                source.location, source.ref, source.label, progress, offline=offline
+            )
+        case TreeSource():
+            return source_tree.identify(source.path, source.label, progress)
+        case TarballSource():
+            return source_tarball.identify(source.path, source.sha256, source.label)
