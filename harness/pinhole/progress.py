@@ -29,6 +29,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """A line that stays."""
 
+    def share(self, text: str, done: float) -> None:
+        """Says that of ``text``, which is under way in a step, the share ``done`` (0 to 1) is."""
+
 
 class Quiet:
     """Says nothing: for tests and for callers that have their own display."""
@@ -40,6 +43,9 @@ class Quiet:
     def note(self, text: str) -> None:
         """Drops ``text``."""
 
+    def share(self, text: str, done: float) -> None:
+        """Drops it."""
+
 
 class Lines:
     """One plain line as each step begins, with the seconds since the start: for CI's logs."""
@@ -47,6 +53,7 @@ class Lines:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._read = True
+        self._tenths: dict[str, int] = {}
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -61,6 +68,13 @@ class Lines:
         except BrokenPipeError:
             # Nobody reads progress any more (2>&1 | head): the run itself is not lost for that.
             self._read = False
+
+    def share(self, text: str, done: float) -> None:
+        """A line for each tenth."""
+        tenths = int(done * 10)
+        if tenths > self._tenths.get(text, 0):
+            self._tenths[text] = tenths
+            self.note(f"{text}: {done:.0%}")
 
 
 class Live:
@@ -83,6 +97,11 @@ class Live:
 
     def note(self, text: str) -> None:
         self._console.print(escape(text), highlight=False)
+
+    def share(self, text: str, done: float) -> None:
+        """Changes the line in place: its clock goes on."""
+        if self._line is not None:
+            self._line.update(self._line.task_ids[0], description=escape(f"{text}: {done:.0%}"))
 
     def _show(self) -> None:
         """A new line for each step: its clock begins anew, and nothing stays on the terminal."""

@@ -56,6 +56,7 @@ class TerminalLines:
         # xdist's workers have no terminal: what they would say is not shown.
         self._reporter = config.pluginmanager.get_plugin("terminalreporter")
         self._capture = config.pluginmanager.get_plugin("capturemanager")
+        self._quarters: dict[str, int] = {}
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -71,6 +72,12 @@ class TerminalLines:
         with shown:
             self._reporter.ensure_newline()
             self._reporter.write_line(f"pinhole: {text}")
+
+    def share(self, text: str, done: float) -> None:
+        """A line for each quarter: a build may take minutes."""
+        if int(done * 4) > self._quarters.get(text, 0):
+            self._quarters[text] = int(done * 4)
+            self.note(f"{text}: {done:.0%}")
 
 
 @contextmanager
