@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pinhole.plan import Promise, Scenario
+from pinhole.results.change import Change
+from pinhole.results.compare import Row, compared
 from pinhole.results.record import KernelName, Record
 from pinhole.scenario.expect import Status
 from pinhole.scenario.outcome import BlockOutcome, Outcome
 from pinhole.scenario.ruling import State
 from pinhole.scenario.verdict import Judgement, Verdict
 
+Records = list[Record]
 GOOD = {
     promise: State.NOT_APPLICABLE if promise is Promise.CLEAN_REFUSAL else State.KEPT
     for promise in Promise
@@ -97,3 +100,15 @@ def broken(*promises: Promise) -> dict[Promise, State]:
 
 def unknown(*promises: Promise) -> dict[Promise, State]:
     return dict.fromkeys(promises, State.UNKNOWN)
+
+
+def row(base: Record | Records, candidate: Record | Records) -> Row:
+    """The comparison of one scenario."""
+    sides = [one if isinstance(one, list) else [one] for one in (base, candidate)]
+    (found,) = compared(sides[0], sides[1]).rows
+    return found
+
+
+def changes(found: Row) -> dict[str, Change]:
+    """The aspects that are not the same."""
+    return {reason.what: reason.change for reason in found.reasons}
