@@ -215,6 +215,12 @@ def test_environment_and_repository_around_change_nothing(
     assert "\nx  \n" in (tree / "mm/a.c").read_text()
 
 
+def test_attributes_in_the_tree_convert_nothing(pristine: Path, tree: Path) -> None:
+    attributes = raw(new_file(".gitattributes", text="*.c text eol=crlf ident"))
+    apply([attributes, patch_of(pristine, replace("mm/b.c", "b", "$Id$"))], tree)
+    assert (tree / "mm/b.c").read_bytes() == b"int $Id$;\n"
+
+
 # What does not apply.
 
 
@@ -262,6 +268,11 @@ def test_no_fuzz(pristine: Path, tree: Path) -> None:
     other = other_base(pristine, replace("mm/a.c", "line 17\n", "line XVII\n"))
     message = refused(tree, pristine, patch_of(other, replace("mm/a.c", "line 20\n", "x\n")))
     assert "hunk 1 of mm/a.c" in message and "  ! line 17" in message
+
+
+def test_difference_in_white_space_is_said(pristine: Path, tree: Path) -> None:
+    diff = "--- a/mm/b.c\n+++ b/mm/b.c\n@@ -1,2 +1,3 @@\n int b; \n \n+int c;\n"
+    assert "  ! int b;  (other white space" in refused(tree, pristine, raw(diff))
 
 
 def test_lines_that_are_nowhere_are_said_to_be(pristine: Path, tree: Path) -> None:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinhole.errors import HostError, UsageError
@@ -161,6 +161,24 @@ def with_attachments(kind: str, *diffs: str) -> str:
 def test_attachment_that_b4_does_not_read_is_an_error(tmp_path: Path) -> None:
     message = refused(write(tmp_path, with_attachments("application/octet-stream", a_diff())))
     assert "application/octet-stream" in message and "save the attachment" in message
+
+
+def test_html_beside_the_text_is_no_second_patch(tmp_path: Path) -> None:
+    mail = with_attachments("text/html", a_diff()).replace("See there.", a_diff())
+    (patch,) = load_patches([write(tmp_path, mail)])
+    assert patch.text == a_diff().encode()
+
+
+def test_declared_character_set_becomes_utf_8(tmp_path: Path) -> None:
+    headers = "MIME-Version: 1.0\nContent-Type: text/plain; charset=ISO-8859-1\n"
+    mail = a_mail("[PATCH] mm: x", f"---\n{a_diff(new='Zoë')}", headers=headers)
+    (patch,) = load_patches([write(tmp_path, mail.encode("latin-1"))])
+    assert patch.text == a_diff(new="Zoë").encode()
+
+
+def test_bytes_of_no_character_set_are_an_error(tmp_path: Path) -> None:
+    mail = a_mail("[PATCH] mm: x", f"---\n{a_diff(new='Zoë')}").encode("latin-1")
+    assert "not in the character set" in refused(write(tmp_path, mail))
 
 
 def test_two_attached_patches_have_no_order(tmp_path: Path) -> None:
@@ -433,6 +451,7 @@ def test_digest_is_of_content_and_order_alone(tmp_path: Path) -> None:
 # Nothing else is ever raised.
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_parsers_take_any_bytes(data: bytes) -> None:
     if is_mail(data):
@@ -444,6 +463,7 @@ def test_parsers_take_any_bytes(data: bytes) -> None:
         assert str(error).startswith("line ")
 
 
+@settings(deadline=None)
 @given(st.text("\n -+@\\ax,1", max_size=60))
 def test_diff_parser_says_what_is_wrong(text: str) -> None:
     try:

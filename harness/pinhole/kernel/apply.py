@@ -181,7 +181,9 @@ class _Staging:
         """``git apply`` outside of any repository, whatever the caller's environment says.
 
         In a repository it would skip, without a word, what lies outside of the current folder.
+        HOME too: git before 2.32 does not know GIT_CONFIG_GLOBAL, and attributes lie there.
         """
+        home = str(self._place)
         run(
             ["git", "apply", f"-p{patch.strip}", "--whitespace=nowarn", *options, str(text)],
             package="git",
@@ -192,7 +194,10 @@ class _Staging:
                 "GIT_CONFIG_NOSYSTEM": "1",
                 "GIT_CONFIG_COUNT": "0",
                 "GIT_CONFIG_PARAMETERS": "",
-                "GIT_DIR": str(self._place / "no-repository"),
+                "GIT_ATTR_NOSYSTEM": "1",
+                "GIT_DIR": f"{home}/no-repository",
+                "HOME": home,
+                "XDG_CONFIG_HOME": home,
             },
         )
 

@@ -105,7 +105,8 @@ def _read(raw: bytes) -> Mail:
     title, words, reply = _taken_apart(subject)
     version, number, count = _numbers(words)
     parts = [(part.get_content_type(), _payload(part)) for part in message.walk()]
-    diffs = [(kind, body) for kind, body in parts if looks_like_diff(body)]
+    # HTML beside the text says the same once more, and no tool takes a patch from it.
+    diffs = [(kind, body) for kind, body in parts if kind != "text/html" and looks_like_diff(body)]
     name, address = email.utils.parseaddr(_header(message, "From"))
     return Mail(
         raw=raw,

@@ -19,6 +19,7 @@ _GONE = re.compile(r"error: (?P<path>.+): No such file or directory")
 _THERE = re.compile(r"error: (?P<path>.+): already exists in (?:the )?working directory")
 _SHOWN_LINES = 24
 _WIDTH = 160
+_UNSEEN = "  (other white space, or bytes that cannot be shown)"
 
 
 def explain(
@@ -96,7 +97,9 @@ def _nearest(hunk: Hunk, lines: Sequence[bytes]) -> tuple[int, int]:
 def _block(lines: Sequence[bytes], expected: Sequence[bytes] = ()) -> str:
     """The lines, indented; those that are not as ``expected`` carry a mark."""
     shown = [
-        f"  {'!' if expected and line != expected[at] else ' '} {_shown(line)}"
+        f"    {_shown(line)}"
+        if not expected or line == expected[at]
+        else f"  ! {_shown(line)}{_UNSEEN if _shown(line) == _shown(expected[at]) else ''}"
         for at, line in enumerate(lines[:_SHOWN_LINES])
     ]
     if len(lines) > _SHOWN_LINES:

@@ -22,6 +22,7 @@ from pinhole.progress import Progress
 
 _B4_SECONDS = 120.0
 _LISTED = 10
+_REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 _NEXT = "save the patches as files and list them in a series file"
 
 
@@ -60,6 +61,7 @@ def patches_of(mails: Sequence[Mail], where: str, progress: Progress) -> tuple[M
     left_out = {mail.message_id for mail in _newest(topic)} - {one.message_id for one in wanted}
     made = _by_b4([one for one in topic if one.message_id not in left_out], versions[-1], where)
     _check_complete(made, where)
+    _check_readable(made, wanted, where)
     return tuple(MailedPatch(mail.title, mail.author, b"\n".join(mail.diffs)) for mail in made)
 
 
@@ -173,6 +175,19 @@ def _check_complete(made: Sequence[Mail], where: str) -> None:
             f"{where}: {what} is missing; get the whole thread (to apply only what is there: "
             f"{_NEXT})"
         )
+
+
+def _check_readable(made: Sequence[Mail], wanted: Sequence[Mail], where: str) -> None:
+    """b4 puts U+FFFD where bytes are not of the mail's character set; git would apply that."""
+    sent = {body for mail in wanted for body in mail.diffs}
+    if any(_REPLACED in body for body in sent):
+        return
+    for mail in made:
+        if any(_REPLACED in body for body in mail.diffs):
+            raise UsageError(
+                f"{where}: {mail.subject!r} has bytes that are not in the character set that it "
+                "declares (UTF-8 if none); save its diff to a file as it is and give that"
+            )
 
 
 def _by_b4(mails: Sequence[Mail], version: int, where: str) -> list[Mail]:
