@@ -17,6 +17,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from pinhole import __version__
+from pinhole.commands import compare as compare_command
 from pinhole.errors import HostError, PinholeError
 from pinhole.options import (
     AccelOption,
@@ -219,6 +220,9 @@ def judge(
             svg=svg,
         )
     )
+
+
+app.command(epilog=_examples(*compare_command.EXAMPLES))(compare_command.compare)
 
 
 @plan_app.command("check", epilog=_examples("pinhole plan check my-plan.yaml"))

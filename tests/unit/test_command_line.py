@@ -174,7 +174,7 @@ def completed(tmp_path: Path) -> Callable[[str], list[str]]:
 def test_bash_completes_commands_options_and_values(
     completed: Callable[[str], list[str]],
 ) -> None:
-    assert completed("pinhole ") == ["run", "judge", "doctor", "shell", "plan"]
+    assert completed("pinhole ") == ["run", "judge", "compare", "doctor", "shell", "plan"]
     assert completed("pinhole plan ") == ["check", "schema"]
     assert completed("pinhole run --qe") == ["--qemu", "--qemu-arg"]
     assert completed("pinhole shell --accel ") == ["kvm", "tcg"]

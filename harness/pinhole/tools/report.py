@@ -39,7 +39,7 @@ def report(
     if as_json:
         print(json.dumps(_document(run, records, status), indent=1))
     else:
-        render(records, _console())
+        render(records, plain_console())
         again = shlex.join(["pinhole", "judge", str(run.folder)])
         print(f"To judge this evidence again: {again}", file=sys.stderr)
     # What was found is on the screen by now, whatever becomes of the files.
@@ -68,7 +68,7 @@ def _picture(records: Sequence[Record]) -> str:
     return _FONT_FACE.sub("", console.export_svg(title="pinhole run"))
 
 
-def _console() -> Console:
+def plain_console() -> Console:
     """Standard output; as wide as the terminal, or a fixed width that CI's logs show well."""
     console = Console()
     if console.is_terminal or "COLUMNS" in os.environ:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commands with a module of their own; ``cli.py`` registers them."""
