@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pinhole.errors import KernelError
+from pinhole.errors import HostError, KernelError
 from pinhole.kernel.apply import BUILD_FOLDER, Applied, apply
 from pinhole.kernel.patches import Patch, load_patches
 
@@ -305,6 +306,28 @@ def test_missing_and_existing_files_are_named(pristine: Path, tree: Path) -> Non
     assert "there is no file mm/gone.c" in message and "-p0" in message
     there = raw("--- /dev/null\n+++ b/mm/b.c\n@@ -0,0 +1 @@\n+b\n")
     assert "adds the file mm/b.c, which is there already" in refused(tree, pristine, there)
+
+
+def test_full_disk_leaves_the_tree_as_it_was(
+    pristine: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third file that comes into the tree finds no room; the two before must not stay."""
+    patch, copy, room = patch_of(pristine, everything), shutil.copyfile, [2]
+
+    def copyfile(source: Path, target: Path, *, follow_symlinks: bool = True) -> object:
+        if target.is_relative_to(tree):
+            if room[0] == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            room[0] -= 1
+        return copy(source, target, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    before = state(pristine)
+    with pytest.raises(HostError, match="No space left on device"):
+        apply([patch], tree)
+    assert room == [0]
+    assert state(tree) == state(pristine) == before
+    assert not [path for path in tree.iterdir() if path.name.startswith(".")]
 
 
 # Where a patch may not write.

@@ -229,7 +229,7 @@ def test_answer_without_re_and_number_is_left_out_and_said(tmp_path: Path) -> No
 
 def test_missing_patch_is_an_error(tmp_path: Path) -> None:
     mails = [a_patch_mail(f"[PATCH 0{n}/06] mm: {n}", new=str(n)) for n in (1, 2, 4, 5)]
-    assert "3/6, 6/6 is missing" in refused(write(tmp_path, "".join(mails)))
+    assert "3/6, 6/6 are missing" in refused(write(tmp_path, "".join(mails)))
 
 
 def test_cover_letter_and_answers_alone_are_no_series(tmp_path: Path) -> None:

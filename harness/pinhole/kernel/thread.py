@@ -172,7 +172,7 @@ def _check_complete(made: Sequence[Mail], where: str) -> None:
     if missing or not made:
         what = ", ".join(f"{number}/{count}" for number in missing) or "every patch"
         raise UsageError(
-            f"{where}: {what} is missing; get the whole thread (to apply only what is there: "
+            f"{where}: {what} {'are' if len(missing) > 1 else 'is'} missing; get the whole thread (to apply only what is there: "
             f"{_NEXT})"
         )
 
