@@ -141,6 +141,11 @@ def test_counts_are_told_of_both_sides() -> None:
     assert found.candidate.pin == {"migrated": 9, "refused(ENOMEM)": 1}
 
 
+def test_a_count_of_repetitions_does_not_run_into_one_of_blocks() -> None:
+    (reason,) = row([record()] * 2, [record(blocks=("refused(EBUSY)",) * 4)] * 2).reasons
+    assert (reason.before, reason.after) == ("2x (4 removed)", "2x (4 refused(EBUSY))")
+
+
 def test_one_repetition_lost_of_ten_hides_nothing_that_counts() -> None:
     base = [record() for _ in range(10)]
     assert row(base, [*base[1:], unjudged(Status.MISS)]).word is Word.SAME

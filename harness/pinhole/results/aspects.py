@@ -44,8 +44,8 @@ Blocks = tuple[BlockOutcome, ...]
 class Reason(StrictModel):
     """One aspect that is not the same: both answers with their counts, and what shows it.
 
-    ``words`` are pinhole's own; ``shown`` are sentences of judgements and lines of dmesg, in which
-    a guest may have written anything.
+    ``words`` are pinhole's own; what shows it is, of each side, sentences of judgements and lines
+    of dmesg, in which a guest may have written anything.
     """
 
     what: str
@@ -53,7 +53,16 @@ class Reason(StrictModel):
     before: str
     after: str
     words: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()
+    base_shows: tuple[str, ...] = ()
+    candidate_shows: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What shows it, with its side before each sentence."""
+        return (
+            *(f"base: {one}" for one in self.base_shows),
+            *(f"candidate: {one}" for one in self.candidate_shows),
+        )
 
 
 def reasons(pair: Pair, *, with_times: bool) -> Iterator[Reason]:
@@ -116,19 +125,14 @@ def promise_answer(record: Record, promise: Promise) -> str:
 
 
 def _not_judged(pair: Pair) -> Reason:
-    said = [
-        f"{side}: {record.reason}"
-        for side, records in zip(("base", "candidate"), pair, strict=True)
-        for record in records
-        if record.verdict is None and record.reason
-    ]
+    said = [[one.reason for one in side if one.verdict is None and one.reason][:1] for side in pair]
     return _reason(
         "the whole scenario",
         Change.UNCLEAR,
         pair,
         lambda one: one.status.value if one.verdict is None else "judged",
         ("one that was not judged compares with nothing",),
-        said[:2],
+        said,
     )
 
 
@@ -174,20 +178,19 @@ def _promise(pair: Pair, promise: Promise) -> Iterator[Reason]:
             pair,
             lambda one: promise_answer(one, promise),
             finding.words,
-            list(_shows(pair, promise)),
+            [list(_shows(side, promise)) for side in pair],
         )
 
 
-def _shows(pair: Pair, promise: Promise) -> Iterator[str]:
-    """Of each side the first repetition that is broken, or else unknown: why, and dmesg's line."""
-    for side, records in zip(("base", "candidate"), pair, strict=True):
-        judged = [one.verdict.of(promise) for one in records if one.verdict]
-        for state in (State.BROKEN, State.UNKNOWN):
-            first = next((one for one in judged if one.state is state), None)
-            if first is not None:
-                yield f"{side}: {first.reason}"
-                yield from (f"{side}: dmesg: {line}" for line in first.lines[:1])
-                break
+def _shows(records: Sequence[Record], promise: Promise) -> Iterator[str]:
+    """Of the first repetition that is broken, or else unknown: why, and dmesg's line."""
+    judged = [one.verdict.of(promise) for one in records if one.verdict]
+    for state in (State.BROKEN, State.UNKNOWN):
+        first = next((one for one in judged if one.state is state), None)
+        if first is not None:
+            yield first.reason
+            yield from (f"dmesg: {line}" for line in first.lines[:1])
+            return
 
 
 def _blocks(pair: Pair, number: int, name: str) -> Iterator[Reason]:
@@ -288,11 +291,17 @@ def _reason(
     pair: Pair,
     answer: Callable[[Record], str],
     said: tuple[str, ...] = (),
-    shown: Sequence[str] = (),
+    shown: Sequence[Sequence[str]] = ((), ()),
 ) -> Reason:
     before, after = (shown_tally(tally([answer(one) for one in side])) for side in pair)
     return Reason(
-        what=what, change=change, before=before, after=after, words=said, shown=tuple(shown)
+        what=what,
+        change=change,
+        before=before,
+        after=after,
+        words=said,
+        base_shows=tuple(shown[0]),
+        candidate_shows=tuple(shown[1]),
     )
 
 
@@ -309,4 +318,5 @@ def _with_budget(outcome: Outcome) -> str:
 
 
 def _grouped(name: str) -> str:
-    return f"({name})" if ", " in name else name
+    """In brackets where there are words in it: not ``9x 4 removed``."""
+    return f"({name})" if " " in name else name

@@ -193,9 +193,8 @@ def _absences(base: Sequence[Record], candidate: Sequence[Record]) -> tuple[Reas
         for side in (base, candidate)
     )
     shown = [
-        f"{name}: {records[0].reason}"
-        for name, records in (("base", base), ("candidate", candidate))
-        if records and not _not_skipped(records) and records[0].reason
+        (side[0].reason,) if side and not _not_skipped(side) and side[0].reason else ()
+        for side in (base, candidate)
     ]
     return (
         Reason(
@@ -203,7 +202,8 @@ def _absences(base: Sequence[Record], candidate: Sequence[Record]) -> tuple[Reas
             change=Change.SAME,
             before=before,
             after=after,
-            shown=tuple(shown),
+            base_shows=shown[0],
+            candidate_shows=shown[1],
         ),
     )
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -61,7 +61,11 @@ def _add(table: Table, row: Row) -> None:
     name = Text.assemble((row.word.value, _WORDS[row.word]), f" {printable(row.scenario)}")
     table.add_row(name, Text(_side(row.base)), Text(_side(row.candidate)))
     for reason in row.reasons:
-        table.add_row(_what(reason), Text(printable(reason.before)), _after(reason))
+        table.add_row(
+            _what(reason),
+            _answer(reason.before, (), reason.base_shows),
+            _answer(reason.after, reason.words, reason.candidate_shows),
+        )
     table.add_section()
 
 
@@ -71,11 +75,11 @@ def _what(reason: Reason) -> Text:
     )
 
 
-def _after(reason: Reason) -> Text:
-    text = Text(printable(reason.after))
-    for line in reason.words:
+def _answer(answer: str, words: Sequence[str], shown: Sequence[str]) -> Text:
+    text = Text(printable(answer))
+    for line in words:
         text.append(f"\n{line}", style="italic")
-    for line in reason.shown:
+    for line in shown:
         text.append(f"\n{printable(line)}", style="dim")
     return text
 
