@@ -10,7 +10,9 @@ can still ask for conversions (``.gitattributes``: eol, ident, encodings); a sto
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,7 +137,10 @@ class Store:
         name = f"{self.key}.use"
         with cache.lock(_KIND, name, what=self.what, progress=progress):
             self._sweep()
-            with cache.scratch(_KIND, name) as scratch:
+            with (
+                cache.scratch(_KIND, name) as scratch,
+                cache.full_disk_named(self.what, self.folder),
+            ):
                 yield scratch
 
     def discard(self, progress: Progress) -> None:
@@ -166,13 +171,18 @@ def store(
     return Store(key, made, what, objects)
 
 
-def lay_out(source: Store, tree: str, folder: Path) -> None:
+def lay_out(source: Store, tree: str, folder: Path, what: str) -> None:
     """Makes ``folder`` hold exactly ``tree`` of ``source``, with the fewest changes.
 
     git remembers in ``FOLDER.index`` what it wrote: a file that differs is unlinked and made
-    anew, one that is the same is left alone. Raises ``ToolError``; a disk that is full, which git
-    does not always say, comes out as ``OSError``.
+    anew, one that is the same is left alone. Raises ``ToolError``, and ``HostError`` for a full
+    disk, which git does not always call so.
     """
+    with cache.full_disk_named(what, folder):
+        _lay_out(source, tree, folder)
+
+
+def _lay_out(source: Store, tree: str, folder: Path) -> None:
     index = folder.with_name(f"{folder.name}.index")
     index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
     try:
@@ -208,11 +218,12 @@ def _need_disk(folder: Path) -> None:
 
     git's checkout says only "unable to write file": entry.c drops the reason.
     """
-    probe = os.open(folder.parent, os.O_TMPFILE | os.O_WRONLY, 0o600)
-    try:
-        os.posix_fallocate(probe, 0, _PROBE_BYTES)
-    finally:
-        os.close(probe)
+    with tempfile.TemporaryFile(dir=folder.parent) as probe:
+        try:
+            os.posix_fallocate(probe.fileno(), 0, _PROBE_BYTES)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # a file system without it
+                raise
 
 
 def _quoted(path: Path) -> str:

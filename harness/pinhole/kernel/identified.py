@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pinhole.dirs import private_dir
 from pinhole.errors import KernelError
 from pinhole.kernel import cache, makefile
 from pinhole.progress import Progress
@@ -51,7 +52,7 @@ class Identified:
         with cache.full_disk_named(f"the source of {self.origin}", folder):
             if not _says(state, self.key):
                 state.unlink(missing_ok=True)
-                folder.mkdir(mode=0o700, exist_ok=True)
+                private_dir(folder)
                 self.fill(folder, progress)
                 self._version(folder)  # what is no kernel source is not called whole
                 _write(state, self.key)

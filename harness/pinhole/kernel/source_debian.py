@@ -81,7 +81,8 @@ def _fill(wanted: Wanted, cached: Cached, *, offline: bool) -> Fill:
         empty(folder)
         with progress.step(f"unpacking {cached.package.name} {cached.package.version}"):
             try:
-                _unpack(tarball, folder)
+                with cache.full_disk_named(wanted.label, folder):
+                    _unpack(tarball, folder)
             except ToolError as error:
                 raise KernelError(
                     f"{wanted.label} could not be unpacked: {error}\nRemove {tarball.parent} and "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinhole.errors import KernelError
-from pinhole.kernel import makefile
+from pinhole.kernel import cache, makefile
 from pinhole.kernel.git import Store, git, lay_out, store
 from pinhole.kernel.identified import Fill, Identified
 from pinhole.kernel.tool import ToolError
@@ -116,11 +116,15 @@ def _fetched(
     if offline or (before is not None and _COMMIT.fullmatch(ref)):  # a commit's name never moves
         if before is None:
             raise KernelError(
-                f"{label} was never fetched and this run is offline; run once with a network"
+                f"{label} was never fetched (or is damaged in the cache) and this run is offline; "
+                "run once with a network"
             )
         return before
     try:
-        with progress.step(f"fetching {ref} from {location}"):
+        with (
+            progress.step(f"fetching {ref} from {location}"),
+            cache.full_disk_named(source.what, source.folder),
+        ):
             _fetch(source, location, f"+{ref}:{kept}")
     except ToolError as error:
         if any("couldn't find remote ref" in line for line in error.lines):
@@ -187,7 +191,7 @@ def _fill(source: Store, found: _Found, label: str) -> Fill:
     def fill(folder: Path, progress: Progress) -> None:
         with source.held(progress), progress.step(f"laying out {label}"):
             try:
-                lay_out(source, found.tree, folder)
+                lay_out(source, found.tree, folder, label)
             except ToolError as error:
                 raise _damaged(source, label, error, progress) from error
 

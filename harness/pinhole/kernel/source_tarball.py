@@ -7,14 +7,13 @@ The sum says that this is the file that was meant, not that its author meant wel
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from pinhole.errors import KernelError
-from pinhole.kernel import archive
+from pinhole.kernel import archive, cache
 from pinhole.kernel.identified import Fill, Identified, empty
 from pinhole.kernel.manifest import file_digest
 from pinhole.kernel.tool import ToolError, run
@@ -52,7 +51,7 @@ def _fill(path: Path, wanted: str, label: str) -> Fill:
             _compare(path, wanted, label)
         empty(folder)
         try:
-            with _opened(path, folder.parent, label) as opened:
+            with _opened(path, folder, label) as opened:
                 with progress.step(f"looking through {path.name}"):
                     top = archive.checked(opened, label)
                 opened.seek(0)
@@ -78,18 +77,22 @@ def _compare(path: Path, wanted: str, label: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path, beside: Path, label: str) -> Iterator[BinaryIO]:
+def _opened(path: Path, folder: Path, label: str) -> Iterator[BinaryIO]:
     """The tarball, in a form that Python's tarfile reads: that knows no zstd."""
     with path.open("rb") as opened:
         if opened.read(len(_ZSTD)) != _ZSTD:
             opened.seek(0)
             yield opened
             return
-    with tempfile.NamedTemporaryFile(prefix=".unpacking-", suffix=".tar", dir=beside) as plain:
-        argv = ["zstd", "--decompress", "--force", "--quiet", "-o", plain.name, str(path)]
-        try:
+    # One name for each folder: what a killed process left is written over, and goes then.
+    plain = folder.with_name(f"{folder.name}.tar")
+    argv = ["zstd", "--decompress", "--force", "--quiet", "-o", str(plain), str(path)]
+    try:
+        with cache.full_disk_named(label, folder):
             run(argv, package="zstd", seconds=_ZSTD_SECONDS)
-        except ToolError as error:
-            raise KernelError(f"{label}: {path} cannot be decompressed: {error}") from error
-        with Path(plain.name).open("rb") as opened:
+        with plain.open("rb") as opened:
             yield opened
+    except ToolError as error:
+        raise KernelError(f"{label}: {path} cannot be decompressed: {error}") from error
+    finally:
+        plain.unlink(missing_ok=True)

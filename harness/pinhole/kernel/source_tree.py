@@ -21,7 +21,9 @@ from pinhole.kernel.tree_listing import Listing, listing
 from pinhole.progress import Progress
 
 _INDEX = "snapshot.index"
-_DAMAGED = ("corrupt", "bad index", "bad signature", "invalid object", "error building trees")
+_DAMAGED = ("invalid object", "error building trees")
+"""What git says where the index names a content that the store has lost."""
+
 _NAMED = 5
 """How many files that changed a message names."""
 
@@ -42,7 +44,9 @@ def identify(path: Path, label: str, progress: Progress) -> Identified:
         except ToolError as error:
             if not any(word in line for line in error.lines for word in _DAMAGED):
                 raise _unreadable(label, error) from error
-            progress.note(f"{label}: the last snapshot is damaged ({error.lines[0]}): anew")
+            progress.note(
+                f"{label}: the last snapshot is damaged ({error.lines[0]}): taking it anew"
+            )
             source.discard(progress)
             source = store(f"tree-{digest}", f"the snapshots of {place}", progress)
             try:
@@ -99,7 +103,11 @@ def _taken(source: Store, place: Path, listed: Listing) -> str:
     def git(*words: str, given: bytes | None = None) -> bytes:
         return source.git(*words, work_tree=place, index=index, given=given)
 
-    known = git("ls-files", "-z").split(b"\0")
+    try:
+        known = git("ls-files", "-z").split(b"\0")
+    except ToolError:
+        index.unlink()  # damaged: then every file is read again
+        known = []
     gone = [path for path in known if path and path not in listed.paths]
     if gone:
         git("update-index", "--force-remove", "-z", "--stdin", given=b"\0".join(gone) + b"\0")
@@ -120,7 +128,7 @@ def _fill(source: Store, tree: str, label: str) -> Fill:
     def fill(folder: Path, progress: Progress) -> None:
         with source.held(progress), progress.step(f"laying out {label}"):
             try:
-                lay_out(source, tree, folder)
+                lay_out(source, tree, folder, label)
             except ToolError as error:
                 source.discard(progress)
                 raise KernelError(

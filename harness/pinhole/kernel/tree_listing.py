@@ -87,13 +87,11 @@ def _unversioned(source: Store, place: Path, scratch: Path) -> Iterable[bytes]:
     if b"Makefile" in others("--", "Makefile"):
         return others()
     # Debian's tree ignores all that lies at its top, for there it is not in the repository.
-    rules = scratch / "rules"
     ignored = (place / ".gitignore").read_text(errors="surrogateescape")
-    rules.write_text(top_rules(ignored), errors="surrogateescape")
-    return others(f"--exclude-from={rules}")
+    return others(*(f"--exclude={rule}" for rule in top_rules(ignored)))
 
 
-def top_rules(ignored: str) -> str:
+def top_rules(ignored: str) -> tuple[str, ...]:
     """A ``.gitignore`` less the rule that ignores everything at the top, for the top alone.
 
     What git is told on its command line comes before each ``.gitignore``; with rules for the
@@ -105,10 +103,10 @@ def top_rules(ignored: str) -> str:
         if not rule or rule.startswith("#") or rule in _EVERYTHING:
             continue
         sign, name = ("!", rule[1:]) if rule.startswith("!") else ("", rule)
-        anchored = name.startswith("/")
-        if "/" not in name.removeprefix("/").removesuffix("/"):
-            rules.append(f"{sign}{name if anchored else '/' + name}")
-    return "".join(f"{rule}\n" for rule in rules)
+        below = name.removeprefix("/")
+        if "/" not in below.removesuffix("/"):
+            rules.append(f"{sign}/{below}")
+    return tuple(rules)
 
 
 def _present(place: Path, named: Iterable[bytes]) -> Listing:
