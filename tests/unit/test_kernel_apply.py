@@ -276,6 +276,14 @@ def test_difference_in_white_space_is_said(pristine: Path, tree: Path) -> None:
     assert "  ! int b;  (other white space" in refused(tree, pristine, raw(diff))
 
 
+def test_place_that_is_most_alike_is_shown(pristine: Path, tree: Path) -> None:
+    for folder in (pristine, tree):
+        (folder / "mm/c.c").write_text("{\n}\n" * 5 + "{\nfoo\nbar\n}\n" + "{\n}\n" * 5)
+    diff = "--- a/mm/c.c\n+++ b/mm/c.c\n@@ -1,4 +1,3 @@\n {\n-food\n bar\n }\n"
+    message = refused(tree, pristine, raw(diff))
+    assert "but at line 11 there stands\n    {\n  ! foo\n    bar\n    }\n" in message
+
+
 def test_lines_that_are_nowhere_are_said_to_be(pristine: Path, tree: Path) -> None:
     diff = "--- a/mm/b.c\n+++ b/mm/b.c\n@@ -1,2 +1 @@\n-some\n-thing\n+else\n"
     assert "nothing like it stands in the file" in refused(tree, pristine, raw(diff))

@@ -200,6 +200,16 @@ def test_newest_version_is_taken_and_said(tmp_path: Path) -> None:
     assert notes.texts == [f"{path}: takes v3, the newest; there is v2 too"]
 
 
+def test_faults_of_an_older_version_do_not_matter(tmp_path: Path) -> None:
+    mails = [
+        a_patch_mail("[PATCH 1/2] mm: 1", new="old"),
+        a_patch_mail("[PATCH 1/2] mm: 1 too", to="-PATCH-1-2-mm-1@example.org"),
+        a_patch_mail("[PATCH v2] mm: 1", to="-PATCH-1-2-mm-1@example.org", new="new"),
+    ]
+    (patch,) = load_patches([write(tmp_path, "".join(mails))])
+    assert b"+new" in patch.text
+
+
 def test_resent_part_of_a_series_is_completed_from_the_version_before(tmp_path: Path) -> None:
     mails = [
         a_mail("[PATCH 1/2] mm: 1", f"---\n{a_diff(new='old')}", message_id="one"),
@@ -212,6 +222,7 @@ def test_resent_part_of_a_series_is_completed_from_the_version_before(tmp_path: 
 
 def test_mail_that_came_twice_counts_once(tmp_path: Path) -> None:
     data = THREE.read_bytes()
+    assert len(read_mails(data + data)) == len(read_mails(data)) == 6
     assert titles(write(tmp_path, data + data)) == TITLES
 
 
