@@ -171,8 +171,9 @@ def _check_complete(made: Sequence[Mail], where: str) -> None:
     missing = [str(number) for number in range(1, count + 1) if number not in there]
     if missing or not made:
         what = ", ".join(f"{number}/{count}" for number in missing) or "every patch"
+        are = "are" if len(missing) > 1 else "is"
         raise UsageError(
-            f"{where}: {what} {'are' if len(missing) > 1 else 'is'} missing; get the whole thread (to apply only what is there: "
+            f"{where}: {what} {are} missing; get the whole thread (to apply only what is there: "
             f"{_NEXT})"
         )
 
