@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinhole.errors import HostError, KernelError
-from pinhole.kernel.apply import BUILD_FOLDER, Applied, apply
+from pinhole.kernel.apply import Applied, apply
 from pinhole.kernel.patches import Patch, load_patches
+from pinhole.kernel.sandbox import BUILD_FOLDER
 
 FILES = {
     "Makefile": "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\nEXTRAVERSION =\nNAME = x\n",

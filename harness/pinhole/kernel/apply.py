@@ -23,11 +23,9 @@ from pinhole.kernel import refusal
 from pinhole.kernel.cache import full_disk_named
 from pinhole.kernel.diff import FileChange
 from pinhole.kernel.patches import Patch
+from pinhole.kernel.sandbox import BUILD_FOLDER
 from pinhole.kernel.tool import ToolError, run
 from pinhole.progress import Progress, Quiet
-
-BUILD_FOLDER = "pinhole-build"
-"""The folder in the tree that the build writes to; no patch has business there."""
 
 _GIT_SECONDS = 120.0
 _FILE_MODES = re.compile(r"100[0-7]{3}|120000")
