@@ -116,11 +116,12 @@ class MachinePlan(StrictModel):
 
 
 class Plan(StrictModel):
-    """A whole plan, as written."""
+    """A whole plan, as written. The other kernels are compared with the one called ``baseline``."""
 
     version: Literal[1]
     summary: str = ""
-    kernels: tuple[str | Mapping[str, str], ...] = ()
+    kernels: tuple[str | Mapping[str, Any], ...] = ()
+    baseline: str | None = None
     machine: MachinePlan = MachinePlan()
     scenarios: tuple[str | Scenario, ...] = Field(min_length=1)
 

@@ -18,7 +18,7 @@ from pinhole.kernel.worktree import WorkTree
 from pinhole.progress import Lines, Quiet
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PINHOLE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -35,7 +35,7 @@ def source_at(folder: Path, **files: str) -> Path:
 # -- work trees
 
 
-def test_a_linked_tree_shares_files_and_keeps_its_build_folder(cache: Path, tmp_path: Path) -> None:
+def test_a_linked_tree_shares_files_and_keeps_its_build_folder(tmp_path: Path) -> None:
     source = source_at(tmp_path / "s", Makefile="m", mm__gup="g", mm__old="o")
     (source / "link").symlink_to("mm/gup")
     tree = WorkTree.named("t")
@@ -59,7 +59,7 @@ def test_a_linked_tree_shares_files_and_keeps_its_build_folder(cache: Path, tmp_
     assert (tree.folders.build / "gup.o").read_text() == "object"
 
 
-def test_a_folder_may_become_a_file_and_back(cache: Path, tmp_path: Path) -> None:
+def test_a_folder_may_become_a_file_and_back(tmp_path: Path) -> None:
     tree = WorkTree.named("t")
     tree.link_from(source_at(tmp_path / "1", a__b="file", c="plain"))
     tree.link_from(source_at(tmp_path / "2", a="plain", c__d="file"))
@@ -67,7 +67,7 @@ def test_a_folder_may_become_a_file_and_back(cache: Path, tmp_path: Path) -> Non
     assert (tree.source / "c/d").read_text() == "file"
 
 
-def test_a_copied_tree_has_a_build_folder_of_its_own(cache: Path, tmp_path: Path) -> None:
+def test_a_copied_tree_has_a_build_folder_of_its_own(tmp_path: Path) -> None:
     base = WorkTree.named("base")
     base.link_from(source_at(tmp_path / "s", Makefile="m"))
     (base.folders.build / "gup.o").write_text("object")
@@ -82,7 +82,7 @@ def test_a_copied_tree_has_a_build_folder_of_its_own(cache: Path, tmp_path: Path
     assert not copy.folder.exists() and (base.source / "Makefile").exists()
 
 
-def test_a_half_written_state_is_none(cache: Path) -> None:
+def test_a_half_written_state_is_none() -> None:
     tree = WorkTree.named("t")
     tree.forget()
     (tree.folder / "state.json").write_text('{"key": ')
@@ -93,7 +93,7 @@ def test_a_half_written_state_is_none(cache: Path) -> None:
 
 
 @pytest.fixture
-def folders(cache: Path, tmp_path: Path) -> Folders:
+def folders(tmp_path: Path) -> Folders:
     tree = WorkTree.named("t")
     tree.link_from(source_at(tmp_path / "s", Makefile="m"))
     return tree.folders
@@ -198,29 +198,32 @@ def test_a_build_reads_the_cache_and_never_writes_it(confined: Confinement, fill
 # -- make's words
 
 
+UNDECLARED = """\
+  CC      mm/gup.o
+../mm/gup.c: In function 'x':
+../mm/gup.c:2480:9: error: 'y' undeclared (first use in this function)
+../mm/gup.c:2490:9: error: later
+make[3]: *** [x] Error 1
+"""
+NO_HEADER = "../mm/gup.c:7:10: fatal error: linux/none.h: No such file or directory\n"
+UNDEFINED = """\
+  LD      vmlinux.o
+ld: mm/gup.o: in function `f':
+../mm/gup.c:12: undefined reference to `none'
+"""
+NO_RULE = """\
+make[3]: *** No rule to make target 'mm/none.o', needed by 'mm/built-in.a'.  Stop.
+make[2]: *** [../scripts/Makefile.build:478: mm] Error 2
+"""
+
+
 @pytest.mark.parametrize(
     ("log", "shown"),
     [
-        (
-            "  CC      mm/gup.o\n../mm/gup.c: In function 'x':\n"
-            "../mm/gup.c:2480:9: error: 'y' undeclared (first use in this function)\n"
-            "../mm/gup.c:2490:9: error: later\nmake[3]: *** [x] Error 1\n",
-            "mm/gup.c:2480:9: error: 'y' undeclared (first use in this function)",
-        ),
-        (
-            "../mm/gup.c:7:10: fatal error: linux/none.h: No such file or directory\n",
-            "mm/gup.c:7:10: fatal error: linux/none.h: No such file or directory",
-        ),
-        (
-            "  LD      vmlinux.o\nld: mm/gup.o: in function `f':\n"
-            "../mm/gup.c:12: undefined reference to `none'\n",
-            "mm/gup.c:12: undefined reference to `none'",
-        ),
-        (
-            "make[3]: *** No rule to make target 'mm/none.o', needed by 'mm/built-in.a'.  Stop.\n"
-            "make[2]: *** [../scripts/Makefile.build:478: mm] Error 2\n",
-            "make[3]: *** No rule to make target 'mm/none.o', needed by 'mm/built-in.a'.  Stop.",
-        ),
+        (UNDECLARED, "mm/gup.c:2480:9: error: 'y' undeclared (first use in this function)"),
+        (NO_HEADER, "mm/gup.c:7:10: fatal error: linux/none.h: No such file or directory"),
+        (UNDEFINED, "mm/gup.c:12: undefined reference to `none'"),
+        (NO_RULE, NO_RULE.splitlines()[0]),
         ("  CC      mm/gup.o\n", None),
     ],
 )

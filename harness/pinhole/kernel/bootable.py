@@ -17,7 +17,8 @@ class Kernel:
     5.10 does not carry in its release. ``modules`` is ``…/lib/modules/RELEASE`` with depmod's
     files. ``config`` maps ``CONFIG_X`` to ``y``, ``m`` or its value, without those that are not
     set; None means that the configuration is not known. ``key`` addresses the content.
-    ``origin`` says what it is and where it came from.
+    ``origin`` says what it is and where it came from. ``variant`` names the variant of
+    ``kernel-configs/variants/`` that it was built as, if any.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Kernel:
     config: Mapping[str, str] | None = field(repr=False, hash=False)
     key: str
     origin: str
+    variant: str | None = None
 
     def lacks(self, options: Iterable[str]) -> tuple[str, ...] | None:
         """Which of ``options`` are not set, sorted; None if the configuration is not known."""
