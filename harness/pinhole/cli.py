@@ -18,17 +18,21 @@ from typer.exceptions import TyperException
 
 from pinhole import __version__
 from pinhole.commands import compare as compare_command
+from pinhole.commands.kernel import kernel_app
 from pinhole.errors import HostError, PinholeError
 from pinhole.options import (
     AccelOption,
     AppendOption,
     GdbOption,
     KernelOption,
+    PatchOption,
     PatienceOption,
     PlanArgument,
     QemuArgOption,
     QemuOption,
     RunsOption,
+    SandboxOption,
+    examples,
     kernel_words,
 )
 
@@ -45,6 +49,7 @@ app = typer.Typer(
 )
 plan_app = typer.Typer(no_args_is_help=True, help="Check plans, and help editors with them.")
 app.add_typer(plan_app, name="plan")
+app.add_typer(kernel_app, name="kernel")
 
 
 def _version(wanted: bool) -> None:
@@ -62,16 +67,12 @@ def _main(
     del version  # handled by its callback
 
 
-def _examples(*lines: str) -> str:
-    """An epilog whose lines stay as they are (that is what the backspace asks for)."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "pinhole run                                 the default plan",
         "pinhole run plans/catalogue.yaml -k 'io_uring and 6.12'",
         "pinhole run --kernel image:/boot/vmlinuz-6.12.0-mine --kernel debian:6.12",
+        "pinhole run --kernel source:debian:6.12 --patch series.mbox",
         "pinhole run --dry-run                       the QEMU command lines",
         "pinhole run --strict --junit junit.xml      for CI",
     )
@@ -79,6 +80,8 @@ def _examples(*lines: str) -> str:
 def run(
     plan: PlanArgument = None,
     kernel: KernelOption = None,
+    patch: PatchOption = None,
+    sandbox: SandboxOption = None,
     expression: Annotated[
         str,
         typer.Option(
@@ -153,6 +156,8 @@ def run(
         RunRequest(
             plan=plan,
             kernels=tuple(kernel or ()),
+            patches=tuple(patch or ()),
+            sandbox=sandbox,
             expression=expression,
             list_only=list_only,
             dry_run=dry_run,
@@ -180,7 +185,7 @@ def run(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "pinhole judge                               the newest run",
         "pinhole judge 20261123-020737-58461e --json",
     )
@@ -218,14 +223,15 @@ def judge(
             junit=junit,
             strict=strict,
             svg=svg,
+            baseline=found.baseline(),
         )
     )
 
 
-app.command(epilog=_examples(*compare_command.EXAMPLES))(compare_command.compare)
+app.command(epilog=examples(*compare_command.EXAMPLES))(compare_command.compare)
 
 
-@plan_app.command("check", epilog=_examples("pinhole plan check my-plan.yaml"))
+@plan_app.command("check", epilog=examples("pinhole plan check my-plan.yaml"))
 def plan_check(
     plan: Annotated[Path, typer.Argument(help="The plan to check.", metavar="FILE")],
 ) -> None:
@@ -243,7 +249,7 @@ def plan_check(
 
 @plan_app.command(
     "schema",
-    epilog=_examples(
+    epilog=examples(
         "pinhole plan schema > plan.schema.json",
         "sed -i '1i # yaml-language-server: $schema=plan.schema.json' my-plan.yaml",
     ),
@@ -269,7 +275,7 @@ def doctor(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "pinhole shell --kernel debian:5.10",
         "echo 'cat /proc/zoneinfo' | pinhole shell > zoneinfo",
         "pinhole shell --append nokaslr --gdb 1234   then: gdb vmlinux -ex 'target remote :1234'",

@@ -12,9 +12,18 @@ from pinhole.kernel.suites import SERIES
 from pinhole.machine.accel import Accelerator
 
 
+def examples(*lines: str) -> str:
+    """An epilog whose lines stay as they are (that is what the backspace asks for)."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 def kernel_words() -> list[str]:
     """How a kernel may be written: what a shell completes ``--kernel`` with."""
-    return [*(f"debian:{series}" for series in SERIES), "image:"]
+    from pinhole.kernel.variants import variants  # noqa: PLC0415 - completion alone asks for it
+
+    ready = [f"debian:{series}" for series in SERIES]
+    built = [f"source:{one}" for one in ready] + [f"variant:{name}" for name in variants()]
+    return [*ready, *built, "git:", "tree:", "tarball:", "image:"]
 
 
 def accelerator_words() -> list[str]:
@@ -32,7 +41,9 @@ KernelOption = Annotated[
     list[str] | None,
     typer.Option(
         "--kernel",
-        help="A kernel instead of the plan's: debian:6.12, or image:PATH of a bzImage. Repeatable.",
+        help="A kernel instead of the plan's: debian:6.12, image:PATH, or one that is built "
+        "(source:debian:6.12, variant:NAME, tree:PATH, git:PLACE@REF, a recipe's FILE.yaml). "
+        "Repeatable.",
         metavar="K",
         autocompletion=kernel_words,
     ),
@@ -80,5 +91,22 @@ PatienceOption = Annotated[
         min=0.1,
         help="Multiply every budget, for a host that is busy or slow.",
         metavar="F",
+    ),
+]
+
+PatchOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--patch",
+        help="A patch on top: an mbox of a mailed series, a diff, or a quilt series. Repeatable.",
+        metavar="FILE",
+    ),
+]
+SandboxOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--sandbox/--no-sandbox",
+        help="Build under bubblewrap, without network and with only its own folders writable "
+        "(the default where bubblewrap works), or as it is.",
     ),
 ]

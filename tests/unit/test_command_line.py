@@ -39,7 +39,8 @@ def commands() -> Mapping[str, Any]:
 
 
 def options_of(command: Any) -> set[str]:
-    return {name for one in command.params for name in one.opts if name[0] == "-"} | {"--help"}
+    names = (name for one in command.params for name in (*one.opts, *one.secondary_opts))
+    return {name for name in names if name[0] == "-"} | {"--help"}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -104,7 +105,7 @@ def check_line(line: str) -> None:
     if parts[0].startswith("-"):
         assert parts[0] in {"--help", "--version", "--install-completion", "--show-completion"}
         return
-    words = " ".join(parts[:2]) if parts[0] == "plan" else parts[0]
+    words = " ".join(parts[:2]) if parts[0] in {"plan", "kernel"} else parts[0]
     assert words in known, line
     for part in parts:
         if _OPTION.fullmatch(part):
@@ -174,11 +175,14 @@ def completed(tmp_path: Path) -> Callable[[str], list[str]]:
 def test_bash_completes_commands_options_and_values(
     completed: Callable[[str], list[str]],
 ) -> None:
-    assert completed("pinhole ") == ["run", "judge", "compare", "doctor", "shell", "plan"]
+    assert completed("pinhole ") == [
+        *("run", "judge", "compare", "doctor", "shell", "plan", "kernel")
+    ]
     assert completed("pinhole plan ") == ["check", "schema"]
     assert completed("pinhole run --qe") == ["--qemu", "--qemu-arg"]
     assert completed("pinhole shell --accel ") == ["kvm", "tcg"]
     assert completed("pinhole run --kernel debian:6") == ["debian:6.1", "debian:6.12"]
+    assert completed("pinhole kernel b") == ["build"]
 
 
 @pytest.mark.parametrize(

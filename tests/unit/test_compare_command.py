@@ -138,5 +138,7 @@ def test_two_builds_of_one_file_name_are_told_apart() -> None:
 
 
 def test_a_kernel_without_source_takes_no_patch() -> None:
-    with pytest.raises(UsageError, match=r"debian:6\.12 is not built from source"):
+    with pytest.raises(
+        UsageError, match=r"debian:6\.12 is a ready kernel: patches need one that is built"
+    ):
         candidate_of(DebianRecipe("6.12"), (Path("a.patch"),))

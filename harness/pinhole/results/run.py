@@ -75,6 +75,11 @@ class Run:
         """What ``run.json`` holds."""
         return _read_object(self.folder / RUN_FILE)
 
+    def baseline(self) -> str | None:
+        """The kernel that its plan compares the others with, by label."""
+        found = self.description().get("baseline")
+        return found if isinstance(found, str) else None
+
     def job_folder(self, kernel: str, scenario: str, repetition: int) -> Path:
         """The directory of one scenario on one kernel, made."""
         folder = self.folder / folder_name(kernel) / folder_name(scenario)

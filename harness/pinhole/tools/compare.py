@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pinhole.errors import UsageError
-from pinhole.kernel.recipe import ImageRecipe, KernelRecipe, parse_recipe
+from pinhole.kernel.recipe import ImageRecipe, KernelRecipe, parse_recipe, with_choices
 from pinhole.plan import load_plan
 from pinhole.progress import for_terminal
 from pinhole.resources import shipped
@@ -70,7 +70,7 @@ def compare(request: CompareRequest) -> int:
     if request.candidate is None and not request.patches:
         raise UsageError("what is to be compared with BASE? Give a CANDIDATE, or --patch FILE")
     for patch in request.patches:
-        if not patch.is_file():
+        if not patch.exists():
             raise UsageError(f"--patch {patch}: there is no such file; give the path of a patch")
     parent = runs_dir(request.terms.runs)
     words = [request.base] if request.candidate is None else [request.base, request.candidate]
@@ -95,10 +95,7 @@ def compare(request: CompareRequest) -> int:
 
 def candidate_of(base: KernelRecipe, patches: tuple[Path, ...]) -> KernelRecipe:
     """The recipe of ``base`` with ``patches`` on top; raises ``UsageError`` if it has no source."""
-    raise UsageError(
-        f"--patch {patches[0]}: {base.label} is not built from source, so it cannot take patches; "
-        "give the patched kernel as CANDIDATE (image:PATH)"
-    )
+    return with_choices(base, patches, None)
 
 
 # -- runs that were made

@@ -63,7 +63,9 @@ def jobs_of(
     return jobs, prepared.choice
 
 
-def begin(plan_path: Path, choice: AcceleratorChoice, terms: Terms) -> Run:
+def begin(
+    plan_path: Path, choice: AcceleratorChoice, terms: Terms, baseline: str | None = None
+) -> Run:
     """A new run's directory, which says what was asked."""
     return Run.create(
         runs_dir(terms.runs),
@@ -71,6 +73,7 @@ def begin(plan_path: Path, choice: AcceleratorChoice, terms: Terms) -> Run:
             "pinhole": __version__,
             "plan": plan_path.read_text(encoding="utf-8"),
             "plan_path": str(plan_path),
+            "baseline": baseline,
             "arguments": sys.argv[1:],
             "accelerator": choice.accelerator.value,
             "accelerator_reason": choice.reason,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pinhole.results.against import against
+from pinhole.results.against import render as render_against
 from pinhole.results.junit import write_junit
 from pinhole.results.record import Record, as_json, exit_status
 from pinhole.results.run import Run
@@ -33,13 +35,16 @@ def report(
     junit: Path | None,
     strict: bool,
     svg: Path | None = None,
+    baseline: str | None = None,
 ) -> int:
-    """Prints ``records`` and returns the exit status."""
+    """Prints ``records`` and returns the exit status; ``baseline`` is what others differ from."""
     status = exit_status(records, strict=strict)
     if as_json:
         print(json.dumps(_document(run, records, status), indent=1))
     else:
         render(records, plain_console())
+        if baseline is not None:
+            render_against(against(records, baseline), baseline, plain_console())
         again = shlex.join(["pinhole", "judge", str(run.folder)])
         print(f"To judge this evidence again: {again}", file=sys.stderr)
     # What was found is on the screen by now, whatever becomes of the files.

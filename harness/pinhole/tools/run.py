@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinhole.errors import UsageError
-from pinhole.kernel.recipe import KernelRecipe, parse_recipe
+from pinhole.kernel.recipe import KernelRecipe, parse_recipe, with_choices
 from pinhole.plan import LoadedPlan, load_plan
 from pinhole.progress import for_terminal
 from pinhole.resources import shipped
@@ -21,6 +21,7 @@ from pinhole.scenario.vocabulary import vocabulary
 from pinhole.tools.execute import Terms, begin, jobs_of, run_jobs
 from pinhole.tools.prepare import LaunchRequest
 from pinhole.tools.report import report
+from pinhole.yamlfile import did_you_mean
 
 DEFAULT_PLAN = "default.yaml"
 
@@ -45,6 +46,8 @@ class RunRequest:
     keep_on_failure: bool
     launch: LaunchRequest
     runs: Path | None
+    patches: tuple[Path, ...] = ()
+    sandbox: bool | None = None
 
     @property
     def terms(self) -> Terms:
@@ -65,7 +68,10 @@ def run_plan(request: RunRequest) -> int:
     progress = for_terminal()
     path = request.plan or shipped("plans") / DEFAULT_PLAN
     plan = load_plan(path, vocabulary())
-    recipes = recipes_of(plan, request.kernels, path)
+    recipes = [
+        with_choices(recipe, request.patches, request.sandbox)
+        for recipe in recipes_of(plan, request.kernels, path)
+    ]
     chosen = matcher(request.expression) if request.expression else lambda _: True
     wanted = [
         (recipe, scenario)
@@ -96,9 +102,16 @@ def run_plan(request: RunRequest) -> int:
             print(f"# {job.scenario.name}[{job.kernel.label}]: {job.launch.accelerator}")
             print(shlex.join(dry_run(job, progress)))
         return 0
-    run = begin(path, choice, request.terms)
+    run = begin(path, choice, request.terms, plan.plan.baseline)
     records = list(run_jobs(run, jobs, request.terms, progress))
-    return report(run, records, as_json=request.as_json, junit=request.junit, strict=request.strict)
+    return report(
+        run,
+        records,
+        as_json=request.as_json,
+        junit=request.junit,
+        strict=request.strict,
+        baseline=plan.plan.baseline,
+    )
 
 
 def recipes_of(plan: LoadedPlan, named: Sequence[str], path: Path) -> list[KernelRecipe]:
@@ -112,6 +125,13 @@ def recipes_of(plan: LoadedPlan, named: Sequence[str], path: Path) -> list[Kerne
                 recipes.append(parse_recipe(one, relative_to=path.parent))
             except UsageError as error:
                 raise UsageError(f"{plan.where('kernels', index)}: {error}") from error
+        labels = [recipe.label for recipe in recipes]
+        baseline = plan.plan.baseline
+        if baseline is not None and baseline not in labels:
+            raise UsageError(
+                f"{plan.where('baseline')}: no kernel of the plan is called {baseline!r}"
+                f"{did_you_mean(baseline, labels)}; they are {', '.join(labels)}"
+            )
     if not recipes:
         raise UsageError(f"{path} names no kernel: add 'kernels:', or give --kernel debian:6.12")
     require_distinct(recipes)
