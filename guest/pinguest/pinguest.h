@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "json.h"
+#include "task.h"
 
 #define EXIT_DONE 0
 #define EXIT_USAGE 2
@@ -49,13 +50,10 @@ long long passes_read(int counter);
 
 /* sample.c: what a process is doing, looked at by another process that may block instead of us. */
 struct sample {
-	bool stack_taken;
-	bool wchan_taken;
 	bool state_taken;
 	double at;		/* boottime */
 	char task_state[2];	/* R running, D uninterruptible, ...; empty: not taken */
-	char stack[4096];
-	char wchan[128];
+	struct task_place place;
 	char state[64];
 };
 /* Memory that forked children share with us, zeroed. */

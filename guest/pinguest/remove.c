@@ -208,18 +208,23 @@ static void print_time(struct json *json, const char *key, double at)
 		json_seconds(json, key, at);
 }
 
+static const char *text_or_null(const char *text)
+{
+	return *text ? text : NULL;
+}
+
 static void print_samples(struct json *json, const struct watch *watch)
 {
 	const struct sample *sample = watch->sample, *late = watch->late;
 
 	print_time(json, "sampled_at", sample->at ? sample->at - began(watch) : -1);
-	json_string(json, "task_state", *sample->task_state ? sample->task_state : NULL);
-	json_string(json, "stack", sample->stack_taken ? sample->stack : NULL);
-	json_string(json, "wchan", sample->wchan_taken ? sample->wchan : NULL);
+	json_string(json, "task_state", text_or_null(sample->task_state));
+	json_string(json, "stack", text_or_null(sample->place.stack));
+	json_string(json, "wchan", text_or_null(sample->place.wchan));
 	json_string(json, "state_during", sample->state_taken ? sample->state : NULL);
-	json_string(json, "task_state_after_sigterm", *late->task_state ? late->task_state : NULL);
-	json_string(json, "stack_after_sigterm", late->stack_taken ? late->stack : NULL);
-	json_string(json, "wchan_after_sigterm", late->wchan_taken ? late->wchan : NULL);
+	json_string(json, "task_state_after_sigterm", text_or_null(late->task_state));
+	json_string(json, "stack_after_sigterm", text_or_null(late->place.stack));
+	json_string(json, "wchan_after_sigterm", text_or_null(late->place.wchan));
 }
 
 static void print_passes(struct json *json, const struct watch *watch)

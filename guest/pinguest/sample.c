@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <linux/magic.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -15,8 +13,7 @@
 
 #include "clock.h"
 #include "file.h"
-
-#define STACK_TRIES 100
+#include "task.h"
 
 void *shared_memory(size_t size)
 {
@@ -27,56 +24,10 @@ void *shared_memory(size_t size)
 	return memory;
 }
 
-/* The letter of the task's state and the CPU it is or was on (proc_pid_stat(5), 3 and 39). */
-static bool task_state(pid_t pid, char *letter, unsigned int *cpu)
-{
-	char name[64], text[1024];
-	const char *at;
-	int field;
-
-	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-	if (read_text(name, text, sizeof(text)) <= 0)
-		return false;
-	at = strrchr(text, ')');	/* the command's name may hold anything else */
-	if (!at || sscanf(at, ") %c", letter) != 1)
-		return false;
-	for (field = 2; at && field < 39; field++)
-		at = strchr(at + 1, ' ');
-	return at && sscanf(at, " %u", cpu) == 1;
-}
-
-/*
- * The kernel shows no stack of a task while it runs on another CPU, and an offliner that loops
- * hardly sleeps (5.10: never in 0.4 s). On its own CPU we run only when it does not.
- */
-static void take_stack(struct sample *sample, pid_t pid)
-{
-	cpu_set_t cpus;
-	unsigned int cpu;
-	char name[64];
-	char letter;
-	int tries;
-
-	snprintf(name, sizeof(name), "/proc/%d/stack", pid);
-	for (tries = 0; tries < STACK_TRIES && !sample->stack_taken; tries++) {
-		if (task_state(pid, &letter, &cpu) && cpu < CPU_SETSIZE) {
-			sample->task_state[0] = letter;
-			CPU_ZERO(&cpus);
-			CPU_SET(cpu, &cpus);
-			/* A hint only: on failure the next tries are as good as without it. */
-			if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-				sched_yield();
-		}
-		sample->stack_taken = read_text(name, sample->stack, sizeof(sample->stack)) > 0;
-		if (!sample->stack_taken)
-			pause_for(0.002);
-	}
-}
-
 static void look(struct sample *sample, pid_t pid, const char *path)
 {
+	struct task_stat stat;
 	struct statfs where;
-	char name[64];
 
 	sample->at = boottime();
 	/* Only sysfs: to open a FIFO would wake the writer that is being watched. */
@@ -85,9 +36,9 @@ static void look(struct sample *sample, pid_t pid, const char *path)
 		sample->state[strcspn(sample->state, "\n")] = '\0';
 		sample->state_taken = true;
 	}
-	snprintf(name, sizeof(name), "/proc/%d/wchan", pid);
-	sample->wchan_taken = read_text(name, sample->wchan, sizeof(sample->wchan)) > 0;
-	take_stack(sample, pid);
+	task_place(pid, &sample->place);
+	if (task_stat(pid, &stat))
+		sample->task_state[0] = stat.state;
 }
 
 pid_t sample_start(struct sample *sample, pid_t pid, const char *path)
