@@ -64,8 +64,14 @@ struct memory_kind {
 };
 
 enum trick_point {
+	BEFORE_SETUP,		/* nothing is made yet: what is forked here shares no page */
 	AFTER_MAP,		/* addresses, but no pages */
 	AFTER_MEMORY,		/* every page is there, none is held */
+	/*
+	 * The call that holds has ended: with success, refused, or because its process was
+	 * killed. Then the hook runs in another process, forked after BEFORE_SETUP.
+	 */
+	AFTER_ATTEMPT,
 	AFTER_HOLD,		/* held, and the PFNs are taken; not reached when refused */
 	BEFORE_RELEASE,		/* told to let go, still held */
 	AFTER_RELEASE,		/* let go, the memory is still mapped */
@@ -78,6 +84,8 @@ struct trick {
 	const char *summary;
 	const char *call;
 	int (*at[TRICK_POINTS])(struct holding *holding, struct failure *why);
+	/* Adds members of its own to the "trick" event of point; may be NULL. */
+	void (*report)(enum trick_point point, struct json *json);
 };
 
 struct holding {

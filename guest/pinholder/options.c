@@ -33,7 +33,7 @@ static void help(void)
 	puts("pinholder: hold pages of memory until told to let go, and say where they are.\n"
 	     "\n"
 	     "usage: pinholder --hold WAY [--kind KIND] [--trick TRICK]... [--size SIZE]\n"
-	     "                 [--hold-size SIZE] [--node NODE]\n"
+	     "                 [--hold-size SIZE] [--node NODE] [--hold-budget SECONDS]\n"
 	     "       pinholder --list | --help | --version\n"
 	     "\n"
 	     "  --hold WAY         the way to hold (below)\n"
@@ -42,21 +42,24 @@ static void help(void)
 	     "  --size SIZE        bytes of memory: 4096, 512K, 16M, 2G (default 16M)\n"
 	     "  --hold-size SIZE   hold only the first SIZE bytes of it (default: all)\n"
 	     "  --node NODE        take the memory from this NUMA node only\n"
+	     "  --hold-budget S    kill the call that holds if it takes longer than S seconds\n"
+	     "  --hold-grace S     and wait S seconds for its end (default 2)\n"
 	     "  --list             print the tables below as one JSON object\n"
 	     "\n"
 	     "ways to hold:");
 	for (i = 0; hold_paths[i]; i++)
-		printf("  %-17s  %s\n", hold_paths[i]->name, hold_paths[i]->summary);
+		printf("  %-18s %s\n", hold_paths[i]->name, hold_paths[i]->summary);
 	puts("\nkinds of memory:");
 	for (i = 0; memory_kinds[i]; i++)
-		printf("  %-17s  %s\n", memory_kinds[i]->name, memory_kinds[i]->summary);
+		printf("  %-18s %s\n", memory_kinds[i]->name, memory_kinds[i]->summary);
 	puts("\ntricks:");
 	for (i = 0; tricks[i]; i++)
-		printf("  %-17s  %s\n", tricks[i]->name, tricks[i]->summary);
+		printf("  %-18s %s\n", tricks[i]->name, tricks[i]->summary);
 	puts("\n"
 	     "Each step is one JSON object on a line of standard output: start, available,\n"
 	     "memory, pages (before), hold, pages (after), holding or refused; then, once told\n"
-	     "to let go, verify and released; an error is the object 'error' and a line on\n"
+	     "to let go, verify and released (unanswered and killed where --hold-budget ended\n"
+	     "the call; trick wherever a trick acts); an error is the object 'error' and a line on\n"
 	     "standard error. In 'pages', runs are [first PFN, count, step], in virtual order\n"
 	     "(step 1: ascending, -1: descending, 0: the same frame again); a PFN of null means\n"
 	     "that the pages are not there. PFNs take root (CAP_SYS_ADMIN).\n"
@@ -74,7 +77,7 @@ static void help(void)
 	     "/sys/devices/system/memory/block_size_bytes)))\n"
 	     "\n"
 	     "exit status: 0 held and released; 1 the kernel refused the hold; 2 usage;\n"
-	     "3 something else failed.");
+	     "3 something else failed; 4 the call that holds was killed (--hold-budget, or OOM).");
 }
 
 static void list(void)
@@ -146,6 +149,15 @@ static void add_trick(struct holding *holding, const char *name)
 	holding->tricks[holding->trick_count++] = trick;
 }
 
+static double seconds_option(const char *option, const char *text)
+{
+	double seconds;
+
+	if (!parse_seconds(text, &seconds) || seconds <= 0)
+		usage_error("%s '%s' is not a time in seconds, more than 0", option, text);
+	return seconds;
+}
+
 static void set_node(struct holding *holding, const char *text)
 {
 	unsigned long long node;
@@ -155,7 +167,7 @@ static void set_node(struct holding *holding, const char *text)
 	holding->node = (int)node;
 }
 
-void parse_options(int argc, char **argv, struct holding *holding)
+void parse_options(int argc, char **argv, struct holding *holding, struct hold_budget *budget)
 {
 	static const struct option options[] = {
 		{ "hold", required_argument, NULL, 'w' },
@@ -164,6 +176,8 @@ void parse_options(int argc, char **argv, struct holding *holding)
 		{ "size", required_argument, NULL, 's' },
 		{ "hold-size", required_argument, NULL, 'p' },
 		{ "node", required_argument, NULL, 'n' },
+		{ "hold-budget", required_argument, NULL, 'b' },
+		{ "hold-grace", required_argument, NULL, 'g' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -175,6 +189,8 @@ void parse_options(int argc, char **argv, struct holding *holding)
 	holding->kind = find_memory_kind("anonymous");
 	holding->size_bytes = (size_t)16 << 20;
 	holding->node = -1;
+	budget->seconds = 0;
+	budget->grace_seconds = 2;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'w':
@@ -198,6 +214,12 @@ void parse_options(int argc, char **argv, struct holding *holding)
 			break;
 		case 'n':
 			set_node(holding, optarg);
+			break;
+		case 'b':
+			budget->seconds = seconds_option("--hold-budget", optarg);
+			break;
+		case 'g':
+			budget->grace_seconds = seconds_option("--hold-grace", optarg);
 			break;
 		case 'l':
 			list();

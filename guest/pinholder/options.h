@@ -9,8 +9,15 @@
 #define EXIT_REFUSED 1
 #define EXIT_USAGE 2
 #define EXIT_FAILED 3
+#define EXIT_KILLED 4
 
-/* Fills holding from the command line; ends the process for --help, --list and mistakes. */
-void parse_options(int argc, char **argv, struct holding *holding);
+/* How long the call that holds may take until its process is killed; 0 seconds: as it likes. */
+struct hold_budget {
+	double seconds;
+	double grace_seconds;	/* from then on, until the process counts as unkillable */
+};
+
+/* Fills both from the command line; ends the process for --help, --list and mistakes. */
+void parse_options(int argc, char **argv, struct holding *holding, struct hold_budget *budget);
 
 #endif

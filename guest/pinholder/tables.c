@@ -26,8 +26,10 @@ const struct trick *const tricks[] = {
 };
 
 const char *const trick_point_names[TRICK_POINTS] = {
+	[BEFORE_SETUP] = "before-setup",
 	[AFTER_MAP] = "after-map",
 	[AFTER_MEMORY] = "after-memory",
+	[AFTER_ATTEMPT] = "after-attempt",
 	[AFTER_HOLD] = "after-hold",
 	[BEFORE_RELEASE] = "before-release",
 	[AFTER_RELEASE] = "after-release",
