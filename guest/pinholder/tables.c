@@ -6,7 +6,7 @@
 
 extern const struct hold_path hold_io_uring, hold_vmsplice;
 extern const struct memory_kind kind_anonymous;
-extern const struct trick trick_extra_reference, trick_munmap;
+extern const struct trick trick_extra_reference, trick_isolated_elsewhere, trick_munmap;
 
 const struct hold_path *const hold_paths[] = {
 	&hold_io_uring,
@@ -21,6 +21,7 @@ const struct memory_kind *const memory_kinds[] = {
 
 const struct trick *const tricks[] = {
 	&trick_extra_reference,
+	&trick_isolated_elsewhere,
 	&trick_munmap,
 	NULL,
 };

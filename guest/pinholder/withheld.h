@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A file whose pages stay locked: a FUSE server that answers everything except READ.
+ *
+ * Whoever reads the file sleeps, and the folio that was to be filled stays locked until the
+ * connection ends (fs/fuse/file.c). The server is this process: withheld_serve() has to be called
+ * while others open the file.
+ */
+#ifndef PINHOLE_WITHHELD_H
+#define PINHOLE_WITHHELD_H
+
+#include <stddef.h>
+
+#include "holding.h"
+
+#define WITHHELD_BYTES ((size_t)64 << 20)
+/* How far the kernel reads ahead of a reader: so many bytes lie between two offsets in use. */
+#define WITHHELD_STEP_BYTES ((size_t)1 << 20)
+
+struct withheld {
+	int device;		/* /dev/fuse; -1: no server */
+	char folder[64];	/* empty: not mounted */
+	char file[80];
+	size_t withheld;	/* READs that got no answer */
+};
+
+/* Mounts it, in a mount namespace of this process's own; 0 or -1. */
+int withheld_open(struct withheld *withheld, struct failure *why);
+/* Answers what comes for so many seconds, then returns; 0 or -1. */
+int withheld_serve(struct withheld *withheld, double seconds, struct failure *why);
+/* Ends the connection, which unlocks every page, and takes the mount away. */
+void withheld_close(struct withheld *withheld);
+
+#endif
