@@ -37,13 +37,15 @@ class Promise(StrEnum):
 class Expectation(StrictModel):
     """What a scenario is expected to show on some kernels, and why.
 
-    ``kernels`` is a range of upstream versions (``">=5.13, <6.14"``) or empty for all.
+    ``kernels`` is a range of upstream versions (``">=5.13, <6.14"``) or empty for all; an entry
+    with ``variants`` covers only kernels that were built as one of these.
     ``pin`` is the outcome of the hold; ``blocks`` counts the blocks by the word of their first
     removal, while pages are held; ``broken`` lists the promises expected broken: every other
     promise is expected kept or not applicable.
     """
 
     kernels: str = ""
+    variants: tuple[str, ...] = ()
     because: str = Field(min_length=1)
     pin: str | None = None
     blocks: Mapping[str, int] = Field(default_factory=dict)
@@ -60,11 +62,14 @@ class Expectation(StrictModel):
             ) from error
         return value
 
-    def covers(self, kernel_version: str) -> bool:
-        """Whether the upstream version ``kernel_version`` (``6.12.117``) is in the range.
+    def covers(self, kernel_version: str, variant: str | None = None) -> bool:
+        """Whether it is said of the upstream version ``kernel_version`` (``6.12.117``), built as
+        ``variant`` (None: as it is).
 
         A release candidate counts as the version that it leads to: 6.14-rc2 has 6.14's code.
         """
+        if self.variants and variant not in self.variants:
+            return False
         try:
             base = Version(Version(kernel_version.replace("-", "")).base_version)
         except InvalidVersion:
@@ -94,9 +99,9 @@ class Scenario(StrictModel):
             raise ValueError("a scenario holds at least one page of 4096 bytes")
         return value
 
-    def expectation(self, kernel_version: str) -> Expectation | None:
-        """The first expectation that covers ``kernel_version``, or None where nothing is said."""
-        return next((one for one in self.expect if one.covers(kernel_version)), None)
+    def expectation(self, kernel_version: str, variant: str | None = None) -> Expectation | None:
+        """The first expectation that covers the kernel, or None where nothing is said of it."""
+        return next((one for one in self.expect if one.covers(kernel_version, variant)), None)
 
 
 class MachinePlan(StrictModel):

@@ -140,6 +140,21 @@ def test_an_unknown_promise_is_no_pass_even_if_nothing_differs() -> None:
     assert (found.status, found.differences) == (Status.DONE, ())
 
 
+def test_what_is_expected_of_a_variant_is_expected_of_it_alone() -> None:
+    scenario, evidence = captured("debian-5.10-io_uring-anonymous")
+    holes = (Promise.PLACEMENT, Promise.REMOVAL)
+    expect = (
+        Expectation(variants=("unchecked",), because="no check", broken=holes),
+        Expectation(because="every promise is kept"),
+    )
+    changed = scenario.model_copy(update={"expect": expect})
+    verdict = judge(changed, evidence)
+    assert compare(changed, "6.12.117", verdict, "unchecked").because == "no check"
+    assert compare(changed, "6.12.117", verdict, "unchecked").status is Status.PASS
+    for other in (None, "stock"):
+        assert compare(changed, "6.12.117", verdict, other).status is Status.FAIL
+
+
 def test_an_expectation_for_other_kernels_says_nothing_about_this_one() -> None:
     scenario, evidence = captured("debian-5.10-io_uring-anonymous")
     assert compare(scenario, "5.10.262", judge(scenario, evidence)).status is Status.PASS

@@ -163,6 +163,24 @@ def test_an_expectation_covers_a_range_of_upstream_versions(
     assert Expectation(kernels=kernels, because="x").covers(version) is covered
 
 
+@pytest.mark.parametrize(
+    ("variants", "variant", "covered"),
+    [
+        ((), None, True),
+        ((), "unchecked", True),
+        (("unchecked", "pin-anyway"), "pin-anyway", True),
+        (("unchecked", "pin-anyway"), "stock", False),
+        (("unchecked",), None, False),
+    ],
+)
+def test_an_expectation_with_variants_covers_these_alone(
+    variants: tuple[str, ...], variant: str | None, covered: bool
+) -> None:
+    expectation = Expectation(kernels=">=6.12", variants=variants, because="x")
+    assert expectation.covers("6.12.117", variant) is covered
+    assert not expectation.covers("5.10.262", variant)
+
+
 @given(st.integers(min_value=0, max_value=1 << 50))
 def test_a_size_survives_being_written_and_read(size_bytes: int) -> None:
     assert parse_size(format_size(size_bytes)) == size_bytes

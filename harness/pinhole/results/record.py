@@ -16,13 +16,17 @@ from pinhole.yamlfile import StrictModel
 
 
 class KernelName(StrictModel):
-    """The kernel, as a record names it: the user's word for it, and what it turned out to be."""
+    """The kernel, as a record names it: the user's word for it, and what it turned out to be.
+
+    ``variant`` is the variant that it was built as, if any: expectations may be of one.
+    """
 
     label: str
     release: str
     version: str
     key: str
     origin: str
+    variant: str | None = None
 
 
 class Record(StrictModel):

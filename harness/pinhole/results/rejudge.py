@@ -27,7 +27,7 @@ def rejudged(run: Run) -> Iterator[Record]:
             continue
         evidence, reason = _evidence(run, record)
         verdict = judge(record.scenario, evidence, record.kernel.key)
-        comparison = compare(record.scenario, record.kernel.version, verdict)
+        comparison = compare(record.scenario, record.kernel.version, verdict, record.kernel.variant)
         yield record.model_copy(
             update={
                 "verdict": verdict,

@@ -113,6 +113,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
             "version": job.kernel.version,
             "key": job.kernel.key,
             "origin": job.kernel.origin,
+            "variant": job.kernel.variant,
         },
         started=started,
         machine={
@@ -124,7 +125,11 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
 
     def result(status: Status, reason: str | None, verdict: Verdict | None = None) -> Result:
         phases = {str(one["name"]): float(one["seconds"]) for one in evidence.phases}
-        comparison = compare(job.scenario, job.kernel.version, verdict) if verdict else None
+        comparison = (
+            compare(job.scenario, job.kernel.version, verdict, job.kernel.variant)
+            if verdict
+            else None
+        )
         return Result(
             status=comparison.status if comparison else status,
             reason=reason,

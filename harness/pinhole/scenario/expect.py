@@ -38,12 +38,15 @@ class Comparison(StrictModel):
     because: str | None
 
 
-def compare(scenario: Scenario, kernel_version: str, verdict: Verdict) -> Comparison:
-    """Compares ``verdict`` with what ``scenario`` expects of the upstream ``kernel_version``.
+def compare(
+    scenario: Scenario, kernel_version: str, verdict: Verdict, variant: str | None = None
+) -> Comparison:
+    """Compares ``verdict`` with what ``scenario`` expects of the upstream ``kernel_version``, built
+    as ``variant``.
 
     Where nothing is expected of that kernel every promise is expected kept: a hole is news.
     """
-    expected = scenario.expectation(kernel_version)
+    expected = scenario.expectation(kernel_version, variant)
     differences = [*_promises(expected, verdict), *_outcomes(expected, verdict)]
     unknown = verdict.promises(State.UNKNOWN)
     judged = verdict.promises(State.KEPT) + verdict.promises(State.BROKEN)

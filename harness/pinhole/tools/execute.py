@@ -136,6 +136,7 @@ def kernel_name(kernel: Kernel) -> KernelName:
         version=kernel.version,
         key=kernel.key,
         origin=kernel.origin,
+        variant=kernel.variant,
     )
 
 
