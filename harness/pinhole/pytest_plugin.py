@@ -282,10 +282,13 @@ def hold(request: pytest.FixtureRequest, guest: Guest, dimm: PluggedDimm) -> Ite
             tricks: Sequence[str] = (),
         ) -> Holder:
             arguments = ["--hold", way, "--kind", kind, "--size", str(parse_size(size))]
+            budgets = guest.budgets
             arguments += ["--node", str(dimm.node)]
+            arguments += [f"--hold-budget={budgets.pin:.3f}", f"--hold-grace={budgets.grace:.3f}"]
             for trick in tricks:
                 arguments += ["--trick", trick]
-            holder = stack.enter_context(Holder.start(guest.channel, arguments, guest.budgets.hold))
+            budget = budgets.hold + budgets.pin + budgets.grace
+            holder = stack.enter_context(Holder.start(guest.channel, arguments, budget))
             watched.holders.append(holder)
             return holder
 

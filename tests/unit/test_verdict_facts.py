@@ -29,6 +29,7 @@ CONTEXT = (
     "/scenario",
     "/kernel",
     "/machine",
+    "/started",
     "/phases",
     "/clock",
     "/end/phase",
@@ -58,6 +59,11 @@ CONTEXT_NAMES = {
             "point",
             "result",
         ),
+        # what a trick did, and what the process was doing whose call never returned
+        *("block", "nr_isolated", "nr_isolated_before", "locked_pfn", "locked_pages", "readers"),
+        *("offliner_wchan", "offliner_stack", "offliner_errno", "offliner_errno_name"),
+        *("grace_seconds", "task_state", "wchan", "stack", "signal"),
+        *("wchan_after_sigkill", "stack_after_sigkill"),
     },
     "/holder": {"stderr", "exit_signal"},
     "/removals": {

@@ -192,6 +192,18 @@ def test_a_holder_that_cannot_start_says_why(dimm: PluggedDimm) -> None:
     assert "pinholder" not in dimm.guest.channel.run(["ps"], budget=BUDGET).text
 
 
+def test_a_holder_whose_call_never_returns_is_killed_and_says_so(dimm: PluggedDimm) -> None:
+    channel = dimm.guest.channel
+    if dimm.guest.kernel.version.startswith("5.10"):
+        pytest.skip("before 5.13 a pin does not isolate what is in ZONE_MOVABLE")
+    arguments = ["--hold", "io_uring", "--size", "4M", "--node", str(NODE), "--hold-budget", "2"]
+    with pytest.raises(HolderError, match="did not return"):
+        Holder.start(channel, [*arguments, "--trick", "isolated-elsewhere"], 2 * BUDGET)
+    assert "pinholder" not in channel.run(["ps"], budget=BUDGET).text
+    # What the trick had begun ended with it: the block goes at once.
+    assert all(attempt.succeeded for attempt in dimm.offline_all(BUDGET).values())
+
+
 def test_a_holder_over_its_budget_says_how_far_it_came(dimm: PluggedDimm) -> None:
     with pytest.raises(BudgetError, match="the last it said was"):
         Holder.start(dimm.guest.channel, [*VMSPLICE[:4], "--size", "400M", "--node", "1"], 0.05)

@@ -185,6 +185,24 @@ def test_a_refused_pin_leaves_nothing_pinned_and_works_offline(tmp_path: Path) -
     assert stays["held_pages"] == 1
 
 
+def test_a_pin_of_pages_that_are_isolated_elsewhere_spins_until_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    plan = shipped("plans") / "catalogue.yaml"
+    done = pinhole("run", plan, "--json", "--runs", tmp_path, "-k", "isolated")
+    assert done.returncode == 0, done.stderr
+    records = json.loads(done.stdout)["records"]
+    verdicts = {record["kernel"]["version"][:4]: record["verdict"] for record in records}
+    assert {version: one["pin"]["word"] for version, one in verdicts.items()} == {
+        "5.10": "pinned-in-movable",
+        "6.12": "spinning-killable",
+    }
+    assert verdicts["6.12"]["pin"]["budget_seconds"] > 0
+    states = {one["promise"]: one["state"] for one in verdicts["6.12"]["judgements"]}
+    assert states.pop("placement") == "not-applicable"
+    assert set(states.values()) == {"kept"}
+
+
 @pytest.mark.full
 def test_the_whole_catalogue_is_as_expected(tmp_path: Path) -> None:
     plan = shipped("plans") / "catalogue.yaml"

@@ -17,6 +17,7 @@ from pinhole.guest.holder_events import (
     HoldEvent,
     PagesEvent,
     ReleasedEvent,
+    UnansweredEvent,
     parse_event,
 )
 from pinhole.guest.parse_error import quoted
@@ -43,12 +44,18 @@ class Holder:
     def start(cls, channel: Channel, arguments: Sequence[str], budget: float) -> Holder:
         """Starts ``pinholder ARGUMENTS`` and waits until it holds or was refused.
 
-        Raises ``HolderError`` with its own words if it could do neither, ``BudgetError`` after
-        ``budget`` seconds; it is ended in both cases.
+        Raises ``HolderError`` with its own words if it could do neither or its call had to be
+        killed, ``BudgetError`` after ``budget`` seconds; it is ended in all these cases.
         """
         holder = cls.spawn(channel, arguments, budget)
         try:
             holder.await_hold(budget)
+            unanswered = holder.unanswered
+            if unanswered is not None:
+                raise HolderError(
+                    f"{unanswered.call} did not return, and {PROGRAM} was killed in it after "
+                    f"{unanswered.seconds:.1f} s"
+                )
         except BaseException as error:
             holder.__exit__(type(error), error, error.__traceback__)
             raise
@@ -60,8 +67,10 @@ class Holder:
         return cls(channel.spawn([PROGRAM, *arguments], budget=budget + _START_SECONDS))
 
     def await_hold(self, budget: float) -> None:
-        """Waits until it holds or was refused; raises as ``start`` does, and leaves it running."""
-        self._await("holding", "refused", deadline=Deadline(budget, shown(self._process.argv)))
+        """Waits until it holds, was refused, or its call had to be killed; leaves it running."""
+        self._await(
+            "holding", "refused", "killed", deadline=Deadline(budget, shown(self._process.argv))
+        )
 
     @property
     def pid(self) -> int:
@@ -70,9 +79,14 @@ class Holder:
 
     @property
     def refused(self) -> str | None:
-        """The errno's name if the kernel refused the hold; None if the pages are held."""
+        """The errno's name if the kernel refused the hold; None if it did not."""
         hold = self.find(HoldEvent)
         return None if hold is None or hold.result >= 0 else (hold.errno_name or "unnamed")
+
+    @property
+    def unanswered(self) -> UnansweredEvent | None:
+        """Its word that the call to hold never returned: nothing is held then."""
+        return self.find(UnansweredEvent)
 
     @property
     def released(self) -> ReleasedEvent | None:
@@ -81,7 +95,7 @@ class Holder:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status once it has ended: 0 released, 1 it had been refused."""
+        """Its exit status once it has ended: 0 released, 1 it had been refused, 4 killed."""
         return self._completed.status if self._completed else None
 
     @property

@@ -67,6 +67,19 @@ class HoldEvent(HolderEvent):
     pages: int
 
 
+class UnansweredEvent(HolderEvent):
+    """The call that was to hold the pages did not return, and its process was killed.
+
+    Times in seconds since the call began; ``sigkill_at`` is None where not pinholder killed it.
+    """
+
+    call: str
+    budget_seconds: float
+    seconds: float
+    sigkill_at: float | None
+    ended: bool
+
+
 class UsableEvent(HolderEvent):
     """After a refusal: whether the pages could be written and read back."""
 
@@ -102,6 +115,7 @@ _KINDS: dict[str, type[HolderEvent]] = {
     "start": StartEvent,
     "pages": PagesEvent,
     "hold": HoldEvent,
+    "unanswered": UnansweredEvent,
     "usable": UsableEvent,
     "verify": VerifyEvent,
     "released": ReleasedEvent,

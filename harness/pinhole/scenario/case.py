@@ -35,9 +35,10 @@ NODE = "/sys/devices/system/node/node"
 _HOLDER_EVENTS = frozenset(
     {
         *("start", "available", "memory", "pages", "hold", "trick", "usable", "holding", "refused"),
-        *("verify", "released", "error"),
+        *("verify", "released", "error", "unanswered", "killed"),
     }
 )
+_OF_AN_ANSWER = frozenset({"hold", "holding", "refused", "usable"})
 _PLAYED = {"name", "hold", "kind", "tricks", "size", "remove"}
 """What of a scenario is played; expectations may be revised after a run."""
 _STATES = frozenset({"online", "offline", "going-offline"})
@@ -163,13 +164,8 @@ class Case:
 
     def event(self, name: str, **having: str) -> tuple[str | int, ...]:
         """The path of pinholder's event ``name``; a gap if it is not there exactly once."""
+        names = self._event_names()
         events = self.facts.sequence("holder", "events")
-        names = [
-            self.facts.text("holder", "events", index, "event") for index in range(len(events))
-        ]
-        strange = set(names) - _HOLDER_EVENTS
-        if strange:
-            raise EvidenceGapError(f"pinholder said what it never says: {sorted(strange)!r:.60}")
         found = [
             index
             for index, event in enumerate(events)
@@ -180,6 +176,17 @@ class Case:
             said = " ".join([name, *having.values()])
             raise EvidenceGapError(f"pinholder said {said!r} {len(found)} times, not once")
         return ("holder", "events", found[0])
+
+    def never_returned(self) -> bool:
+        """Whether the call that was to hold did not return, and its process was killed."""
+        names = set(self._event_names())
+        if names.isdisjoint({"unanswered", "killed"}):
+            return False
+        if names & _OF_AN_ANSWER:
+            raise EvidenceGapError("pinholder contradicts itself about the end of its call")
+        self.event("unanswered")
+        self.event("killed")
+        return True
 
     def hold_refused(self) -> str | None:
         """The errno's name if the kernel refused the hold, None if the pages are held."""
@@ -225,14 +232,32 @@ class Case:
             raise EvidenceGapError(f"the holder played other tricks than the scenario's: {played}")
         return played
 
+    def require_tricks_undone(self) -> None:
+        """What a trick does to removal itself must be over before anything is removed."""
+        for name in self.scenario.tricks:
+            point = TRICKS[name].undone_at
+            if point is None:
+                continue
+            path = self.event("trick", trick=name, point=point)
+            # Which of the trick's events this is must itself be evidence.
+            self.facts.text(*path, "trick")
+            self.facts.text(*path, "point")
+            if self.facts.integer(*path, "result") != 0:
+                raise EvidenceGapError(f"the trick {name} did not take back what it had done")
+
     def held_by_tricks(self) -> Mapping[str, int]:
         """Pages by block that tricks hold by themselves, where the hold was refused."""
-        pages = max((TRICKS[trick].last_pages_held for trick in self.scenario.tricks), default=0)
-        if pages == 0:
+        holding = {
+            name: TRICKS[name].last_pages_held
+            for name in self.scenario.tricks
+            if TRICKS[name].last_pages_held
+        }
+        if not holding:
             return {}
-        trick = self.event("trick")
-        if self.facts.integer(*trick, "result") < 0:
-            raise EvidenceGapError("the trick that was to hold pages failed")
+        for name in holding:
+            if self.facts.integer(*self.event("trick", trick=name), "result") < 0:
+                raise EvidenceGapError("the trick that was to hold pages failed")
+        pages = max(holding.values())
         self.pages("after", "held")
         path = self.event("pages", when="after")
         first, count, step = list(self.facts.value(*path, "runs"))[-1]
@@ -291,6 +316,17 @@ class Case:
                     f"{expected} pages of the hold are there to be counted"
                 )
         return pages
+
+    def _event_names(self) -> list[str]:
+        """The names of pinholder's events, in order."""
+        events = self.facts.sequence("holder", "events")
+        names = [
+            self.facts.text("holder", "events", index, "event") for index in range(len(events))
+        ]
+        strange = set(names) - _HOLDER_EVENTS
+        if strange:
+            raise EvidenceGapError(f"pinholder said what it never says: {sorted(strange)!r:.60}")
+        return names
 
     def _pins_of(self, snapshot: str, node: int) -> int:
         with _malformed_is_a_gap():

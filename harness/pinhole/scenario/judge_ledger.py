@@ -79,10 +79,11 @@ def _blocks(case: Case) -> list[str]:
 
 def _contents(case: Case) -> list[str]:
     path = case.event("verify")
-    if not all(TRICKS[trick].keeps_contents for trick in case.tricks_played()):
+    gone = case.never_returned()
+    if gone or not all(TRICKS[trick].keeps_contents for trick in case.tricks_played()):
         # The memory is gone, so pinholder must not claim to have read it.
         if any(case.facts.optional(*path, name) is not None for name in ("ok", "bad_pages")):
-            raise EvidenceGapError("the holder says that it read memory which a trick took away")
+            raise EvidenceGapError("the holder says that it read memory that was gone")
         return []
     bad = case.facts.integer(*path, "bad_pages")
     if case.facts.flag(*path, "ok") != (bad == 0):

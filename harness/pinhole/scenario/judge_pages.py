@@ -8,10 +8,13 @@ from pinhole.scenario.case import MOVABLE, Case, HeldPages, PageRange
 from pinhole.scenario.facts import EvidenceGapError
 from pinhole.scenario.outcome import Outcome
 from pinhole.scenario.ruling import Ruling, State
+from pinhole.scenario.unanswered import unanswered_outcome, unanswered_seconds
 
 
 def pin_outcome(case: Case) -> Outcome:
     """What became of the hold; raises ``EvidenceGapError`` where the evidence does not tell."""
+    if case.never_returned():
+        return unanswered_outcome(case)
     errno = case.hold_refused()
     if errno is not None:
         leaked = any(case.pins_taken().values())
@@ -24,6 +27,8 @@ def pin_outcome(case: Case) -> Outcome:
 
 def hold_seconds(case: Case) -> float:
     """How long the call took that was to hold the pages, by the guest's clock."""
+    if case.never_returned():
+        return unanswered_seconds(case)
     return case.facts.number(*case.event("hold"), "seconds")
 
 
@@ -31,6 +36,8 @@ def placement(case: Case) -> Ruling:
     """A long-term pin that succeeded has no page in ZONE_MOVABLE or CMA."""
     if not case.longterm:
         return Ruling(State.NOT_APPLICABLE, f"{case.way.name} takes no long-term pin")
+    if case.never_returned():
+        return Ruling(State.NOT_APPLICABLE, f"the pin never returned: {unanswered_outcome(case)}")
     errno = case.hold_refused()
     if errno is not None:
         return Ruling(State.NOT_APPLICABLE, f"the pin was refused with {errno}")
@@ -58,6 +65,8 @@ def placement(case: Case) -> Ruling:
 
 def clean_refusal(case: Case) -> Ruling:
     """A pin that failed left no page pinned and the pages usable."""
+    if case.never_returned():
+        return _clean_end(case)
     errno = case.hold_refused()
     if errno is None:
         return Ruling(State.NOT_APPLICABLE, "the kernel did not refuse the hold")
@@ -75,6 +84,19 @@ def clean_refusal(case: Case) -> Ruling:
     if not case.facts.flag(*path, "ok") or bad:
         return Ruling(State.BROKEN, f"after {errno} {bad} pages cannot be used any more", pages=bad)
     return Ruling(State.KEPT, f"after {errno} no page is pinned and all can be used", pages=0)
+
+
+def _clean_end(case: Case) -> Ruling:
+    """A call that never returned and was killed: by the counters alone, for its memory is gone."""
+    case.require_start_in_movable()
+    outcome = unanswered_outcome(case)
+    ended = f"the call never returned: {outcome}"
+    leaked = sum(case.pins_taken().values())
+    if any(case.pins_taken().values()):
+        return Ruling(State.BROKEN, f"{ended}; {leaked} of its pins are still held", pages=leaked)
+    if outcome.word == words.SPINNING_UNKILLABLE:
+        return Ruling(State.BROKEN, f"{ended}; its pages cannot be had back")
+    return Ruling(State.KEPT, f"{ended}; its process was killed and left no page pinned", pages=0)
 
 
 def _no_cma(case: Case) -> None:

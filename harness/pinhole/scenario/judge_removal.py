@@ -16,12 +16,23 @@ from pinhole.scenario.facts import EvidenceGapError
 from pinhole.scenario.outcome import BlockOutcome, Outcome
 from pinhole.scenario.ruling import Ruling, State
 
+_RELEASED, _REFUSED, _KILLED = 0, 1, 4
+"""pinholder's exit statuses (guest/pinholder/options.h)."""
+_FIRST_TRY = re.compile(r"pinhole [0-9a-f]{16} offline memory\d+")
+"""The mark before the first removal: what a trick did to removal stands before it."""
 _BLOCK = re.compile(r"/sys/devices/system/memory/(memory\d+)/state")
 
 
 def first_round(case: Case) -> tuple[BlockOutcome, ...]:
     """The removal of each block while pages are held."""
-    held = case.held_by_tricks() if case.hold_refused() is not None else case.held().by_block
+    case.require_tricks_undone()
+    held: Mapping[str, int]
+    if case.never_returned():
+        held = {}  # what it and its tricks held went with its process
+    elif case.hold_refused() is not None:
+        held = case.held_by_tricks()
+    else:
+        held = case.held().by_block
     return _round(case, "held", "plugged", "removed", held)
 
 
@@ -51,12 +62,14 @@ def removal(case: Case) -> Ruling:
 def recovery(case: Case) -> Ruling:
     """Once the holder has let go, the same removal succeeds."""
     path = case.event("released")
-    held = case.hold_refused() is None
+    killed = case.never_returned()
+    held = not killed and case.hold_refused() is None
     if case.facts.flag(*path, "held") != held:
         raise EvidenceGapError("pinholder contradicts itself about having held pages")
     status = case.facts.integer("holder", "exit_status")
-    if status != (0 if held else 1):
-        raise EvidenceGapError(f"pinholder ended with status {status}, not {0 if held else 1}")
+    fitting = _KILLED if killed else _RELEASED if held else _REFUSED
+    if status != fitting:
+        raise EvidenceGapError(f"pinholder ended with status {status}, not {fitting}")
     outcomes = second_round(case)
     stayed = [one for one in outcomes if one.outcome.word != words.REMOVED]
     tally = _tally(outcomes)
@@ -167,7 +180,9 @@ def _lines(case: Case, blocks: list[str]) -> tuple[str, ...]:
     """For each block the first line of dmesg that names one of its pages."""
     block_pages = case.block_size_bytes() // case.page_size_bytes()
     shown: dict[str, str] = {}
-    for line in removal_lines(case.log()):
+    records = case.log()
+    marks = (at for at, record in enumerate(records) if _FIRST_TRY.fullmatch(record.text))
+    for line in removal_lines(records[next(marks, 0) :]):
         if line.pfn is not None:
             shown.setdefault(f"memory{line.pfn // block_pages}", line.text)
     return tuple(shown[block] for block in blocks if block in shown)

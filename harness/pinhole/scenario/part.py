@@ -47,13 +47,15 @@ class Trick:
 
     ``keeps_contents`` is False where the memory is gone before it could be read back.
     ``last_pages_held`` pages at the memory's end are held by the trick itself, whatever
-    becomes of the hold.
+    becomes of the hold. ``undone_at`` is the point at which the trick takes back what it did,
+    where it does: before it has, nothing that is removed shows what the hold does to removal.
     """
 
     name: str
     summary: str
     keeps_contents: bool = True
     last_pages_held: int = 0
+    undone_at: str | None = None
     needs: Needs = field(default_factory=Needs)
 
 

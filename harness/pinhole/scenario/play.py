@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pinhole.budget import Budgets
 from pinhole.guest.clock import sample_clock
 from pinhole.guest.dimm import PluggedDimm
 from pinhole.guest.guest import Guest
@@ -120,9 +121,11 @@ class Play:
         return dimm
 
     def _hold(self, guest: Guest) -> Holder:
-        budget = guest.budgets.hold
+        budgets = guest.budgets
+        # Longer than what pinholder grants its call: one that never returns is an outcome.
+        budget = budgets.hold + budgets.pin + budgets.grace
         with ExitStack() as unless_held:
-            holder = Holder.spawn(guest.channel, self._holder_arguments(), budget)
+            holder = Holder.spawn(guest.channel, self._holder_arguments(budgets), budget)
             unless_held.enter_context(holder)
             try:
                 holder.await_hold(budget)
@@ -185,10 +188,11 @@ class Play:
         mark(guest.channel, line, budget=guest.budgets.command)
         return line
 
-    def _holder_arguments(self) -> list[str]:
+    def _holder_arguments(self, budgets: Budgets) -> list[str]:
         scenario = self._scenario
         arguments = ["--hold", scenario.hold, "--kind", scenario.kind]
         arguments += ["--size", str(scenario.size), "--node", str(NODE)]
+        arguments += [f"--hold-budget={budgets.pin:.3f}", f"--hold-grace={budgets.grace:.3f}"]
         for trick in scenario.tricks:
             arguments += ["--trick", trick]
         return arguments

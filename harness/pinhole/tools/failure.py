@@ -79,7 +79,8 @@ def _blocks(
     """Where pages are held, and the blocks that are not online."""
     blocks = blocks_of(files, page_size_bytes)
     for holder in holders:
-        if holder.refused is None and holder.released is None and holder.exit_status is None:
+        over = (holder.refused, holder.unanswered, holder.released, holder.exit_status)
+        if all(one is None for one in over):
             yield f"held: {_held(holder, blocks)}"
     for state in ("offline", "going-offline"):
         names = [block.name for block in blocks if block.state == state]
