@@ -169,7 +169,7 @@ def test_folder_that_was_left_half_is_laid_out_anew(
     source.materialize(folder, Quiet())
     (tmp_path / "out.state").unlink()
     (folder / "Makefile").write_text("half")
-    (folder / "stray").mkdir()
+    (folder / "stray.c").write_text("")
     assert source.materialize(folder, Quiet()) == "6.12.117"
     assert contents(folder) == contents(tree)
     assert mirror.asked

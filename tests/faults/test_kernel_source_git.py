@@ -137,9 +137,10 @@ def test_moving_branch_is_asked_for_again_and_a_commit_is_not(repository: Path) 
     (repository / "mm" / "gup.c").write_text("int moved;\n")
     commit(repository)
     assert found(url).key != old.key
-    away = repository.rename(repository.with_name("away"))
-    assert found(url, first).key == fixed.key == old.key
-    assert away.is_dir()
+    repository.rename(repository.with_name("away"))
+    heard = Heard()
+    assert found(url, first, heard).key == fixed.key == old.key
+    assert heard.notes == []  # nobody was asked
 
 
 def test_server_out_of_reach_leaves_what_was_fetched(repository: Path, tmp_path: Path) -> None:
@@ -170,12 +171,15 @@ def test_nothing_that_a_repository_names_is_run(
         name = git(repository, "hash-object", "-w", "--no-filters", str(tmp_path / "blob"))
         git(repository, "update-index", "--add", "--cacheinfo", f"100644,{name},{path}")
     git(repository, "commit", "-q", "-m", "asks for conversions")
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
     for hook in ("post-checkout", "reference-transaction", "post-index-change"):
         shutil.copy(touch, repository / ".git" / "hooks" / hook)
+        shutil.copy(touch, hooks / hook)
     home.mkdir()
     (home / ".gitconfig").write_text(
         f'[filter "evil"]\n\tsmudge = {touch}\n\tclean = {touch}\n\trequired = true\n'
-        f"[core]\n\tautocrlf = true\n\tfsmonitor = {touch}\n\thooksPath = {touch.parent}\n"
+        f"[core]\n\tautocrlf = true\n\tfsmonitor = {touch}\n\thooksPath = {hooks}\n"
     )
     git(repository, "config", "filter.evil.smudge", str(touch))
     git(repository, "config", "core.fsmonitor", str(touch))

@@ -157,7 +157,7 @@ OUT = "../escaped"
         ),
         (
             both(
-                add("linux-6.12/a", tarfile.SYMTYPE, "b"),
+                add("linux-6.12/a", tarfile.SYMTYPE, "mm/gup.c"),
                 add("linux-6.12/h", tarfile.LNKTYPE, "linux-6.12/a"),
             ),
             "file that is not before it",

@@ -145,8 +145,11 @@ def test_debians_tree_that_ignores_its_own_top_is_taken(tmp_path: Path) -> None:
 def test_tree_inside_another_repository_stands_for_itself(tmp_path: Path) -> None:
     outer = make_repository(tmp_path / "outer")
     (outer / ".gitignore").write_text("/linux/\n")
+    (outer / ".git" / "info").mkdir(exist_ok=True)
+    (outer / ".git" / "info" / "exclude").write_text("inner.c\n")
     inner = make_tree(outer / "linux")
-    assert "mm/gup.c" in laid_out(inner, tmp_path / "out")
+    (inner / "mm" / "inner.c").write_text("")
+    assert "mm/inner.c" in laid_out(inner, tmp_path / "out")
 
 
 def test_linked_working_tree_is_taken(tree: Path, tmp_path: Path) -> None:
@@ -165,7 +168,7 @@ def test_odd_trees_are_taken_or_told(tree: Path, tmp_path: Path) -> None:
     (tree / "mm" / "gup.c").mkdir()
     (tree / "mm" / "gup.c" / "part.c").write_text("")
     shutil.move(tree / "scripts", tmp_path / "scripts")
-    (tree / "scripts").symlink_to("mm")
+    (tree / "scripts").symlink_to(tmp_path / "scripts")
     os.mkfifo(tree / "pipe")
     (tree / 'a\\b\n"c".c').write_text("")
     make_repository(tree / "within")

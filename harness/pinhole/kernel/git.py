@@ -108,9 +108,8 @@ class Store:
         """
         environment = {"GIT_DIR": str(self.folder)}
         if user is None:
-            # HOME and XDG_CONFIG_HOME too: git before 2.32 does not know GIT_CONFIG_GLOBAL.
+            # Not GIT_CONFIG_GLOBAL: git before 2.32 does not know it.
             environment |= {
-                "GIT_CONFIG_GLOBAL": "/dev/null",
                 "GIT_CONFIG_NOSYSTEM": "1",
                 "HOME": str(self.folder),
                 "XDG_CONFIG_HOME": str(self.folder),
