@@ -245,7 +245,8 @@ def test_a_verdict_tells_the_holds_time_and_both_rounds(
 ) -> None:
     scenario, evidence = case
     verdict = judge(scenario, evidence)
-    (hold,) = [one for one in evidence["holder"]["events"] if one["event"] == "hold"]
+    ends = ("hold", "unanswered")
+    (hold,) = [one for one in evidence["holder"]["events"] if one["event"] in ends]
     assert verdict.hold_seconds == hold["seconds"]
     for blocks, name in ((verdict.blocks, "held"), (verdict.blocks_after_release, "released")):
         assert blocks is not None

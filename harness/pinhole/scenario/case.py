@@ -8,11 +8,8 @@ per-node pin counters. Where two of them disagree nothing is concluded (``Eviden
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 from pinhole.guest.text import (
     ParseError,
@@ -26,6 +23,7 @@ from pinhole.guest.text import (
 from pinhole.health.kmsg import KmsgRecord, parse_kmsg
 from pinhole.plan import Scenario
 from pinhole.scenario.facts import EvidenceGapError, Facts
+from pinhole.scenario.held_pages import HeldPages, located, page_ranges
 from pinhole.scenario.hold import HOLD_PATHS
 from pinhole.scenario.part import HoldPath, Reference
 from pinhole.scenario.trick import TRICKS
@@ -42,31 +40,6 @@ _OF_AN_ANSWER = frozenset({"hold", "holding", "refused", "usable"})
 _PLAYED = {"name", "hold", "kind", "tricks", "size", "remove"}
 """What of a scenario is played; expectations may be revised after a run."""
 _STATES = frozenset({"online", "offline", "going-offline"})
-
-PageRange = tuple[int, int]
-"""First and last PFN, both inclusive."""
-
-
-@dataclass(frozen=True)
-class HeldPages:
-    """Where a set of pages is: counts by (node, zone) and by memory block, and the PFN ranges.
-
-    ``zones_of_block`` are the zones that the pages in each block are in.
-    """
-
-    count: int
-    by_zone: Mapping[tuple[int, str], int]
-    by_block: Mapping[str, int]
-    zones_of_block: Mapping[str, frozenset[str]]
-    ranges: tuple[PageRange, ...]
-
-    def in_zone(self, zone: str) -> int:
-        """Pages in the zone of that name, on whatever node."""
-        return sum(count for (_, name), count in self.by_zone.items() if name == zone)
-
-    def on_node(self, node: int) -> int:
-        """Pages on ``node``, in whatever zone."""
-        return sum(count for (number, _), count in self.by_zone.items() if number == node)
 
 
 class Case:
@@ -209,7 +182,7 @@ class Case:
         path = self.event("pages", when=when)
         # Which of the two events this is must itself be evidence.
         self.facts.text(*path, "when")
-        ranges = _ranges(self.facts.value(*path, "runs"))
+        ranges = page_ranges(self.facts.value(*path, "runs"))
         absent = self.facts.integer(*path, "absent")
         count = sum(last - first + 1 for first, last in ranges)
         wanted = self.scenario.size // page_bytes
@@ -218,7 +191,7 @@ class Case:
                 f"the holder's pagemap shows {count} pages {when} the hold ({absent} absent), "
                 f"the scenario holds {wanted}"
             )
-        return _located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
+        return located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
 
     def tricks_played(self) -> list[str]:
         """The scenario's tricks that the holder came to: a refused hold has no second half."""
@@ -262,9 +235,9 @@ class Case:
         path = self.event("pages", when="after")
         first, count, step = list(self.facts.value(*path, "runs"))[-1]
         pages = min(count, pages)
-        end = _ranges([[first + step * (count - pages), pages, step]])
+        end = page_ranges([[first + step * (count - pages), pages, step]])
         block_pages = self.block_size_bytes() // self.page_size_bytes()
-        return _located(end, self.zones("held"), block_pages).by_block
+        return located(end, self.zones("held"), block_pages).by_block
 
     # -- what the kernel said and counted
 
@@ -347,71 +320,6 @@ class Case:
         if value <= 0:
             raise EvidenceGapError(f"evidence is malformed: {'/'.join(path)} is {value}")
         return value
-
-
-def _ranges(runs: Any) -> tuple[PageRange, ...]:
-    """Sorted, merged PFN ranges of pinholder's runs ``[first_pfn, count, step]``, step 1 or -1.
-
-    A PFN that stands twice is a gap: the pages of one private mapping are distinct.
-    """
-    spans: list[PageRange] = []
-    if not isinstance(runs, list):
-        raise EvidenceGapError("evidence is malformed: the holder's runs are not a list")
-    for run in runs:
-        numbers = isinstance(run, list) and all(type(part) is int for part in run)
-        if not numbers or len(run) != 3 or run[1] < 1 or run[2] not in (1, -1):
-            raise EvidenceGapError(f"evidence is malformed: {run!r:.60} is not a run of PFNs")
-        first, count, step = run
-        low = first - count + 1 if step == -1 else first
-        if low <= 0:
-            raise EvidenceGapError(f"evidence is malformed: the run {run!r:.60} has no real PFN")
-        spans.append((low, low + count - 1))
-    merged: list[PageRange] = []
-    for low, high in sorted(spans):
-        if merged and low <= merged[-1][1]:
-            raise EvidenceGapError(f"the holder's pagemap shows the page {low:#x} twice")
-        if merged and low == merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], high)
-        else:
-            merged.append((low, high))
-    return tuple(merged)
-
-
-def _located(ranges: tuple[PageRange, ...], zones: tuple[Zone, ...], block_pages: int) -> HeldPages:
-    """The pages of ``ranges`` by zone and by block; a gap unless each is in exactly one zone."""
-    by_zone: Counter[tuple[int, str]] = Counter()
-    by_block: Counter[str] = Counter()
-    zones_of_block: dict[str, set[str]] = {}
-    for first, last in ranges:
-        located = 0
-        for number in range(first // block_pages, last // block_pages + 1):
-            low = max(first, number * block_pages)
-            high = min(last, (number + 1) * block_pages - 1)
-            block = f"memory{number}"
-            by_block[block] += high - low + 1
-            for zone in zones:
-                inside = _overlap(low, high, zone)
-                if inside:
-                    located += inside
-                    by_zone[zone.node, zone.name] += inside
-                    zones_of_block.setdefault(block, set()).add(zone.name)
-        if located != last - first + 1:
-            raise EvidenceGapError(
-                f"zoneinfo's ranges and pagemap disagree: of the pages {first:#x}-{last:#x} "
-                f"{located} are in a zone's span, once each"
-            )
-    return HeldPages(
-        count=sum(by_zone.values()),
-        by_zone=dict(by_zone),
-        by_block=dict(by_block),
-        zones_of_block={block: frozenset(names) for block, names in zones_of_block.items()},
-        ranges=ranges,
-    )
-
-
-def _overlap(first: int, last: int, zone: Zone) -> int:
-    end = zone.start_pfn + zone.spanned_pages - 1
-    return max(0, min(last, end) - max(first, zone.start_pfn) + 1)
 
 
 @contextmanager

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from pinhole.scenario import outcome as words
-from pinhole.scenario.case import MOVABLE, Case, HeldPages, PageRange
+from pinhole.scenario.case import MOVABLE, Case
 from pinhole.scenario.facts import EvidenceGapError
+from pinhole.scenario.held_pages import HeldPages, PageRange
 from pinhole.scenario.outcome import Outcome
 from pinhole.scenario.ruling import Ruling, State
 from pinhole.scenario.unanswered import unanswered_outcome, unanswered_seconds
