@@ -2,8 +2,9 @@
 """A developer's working tree as it lies there, dirty, perhaps built in place: a snapshot of it.
 
 The snapshot is a git tree in a store of ours. Its index remembers each file's size, inode and
-times, so that the next snapshot reads only what was touched: of 87,000 files the first takes
-half a minute, another a second. Not a byte is written in the developer's tree or repository.
+times, so that the next snapshot reads only what was touched: of 87,000 files the first takes half
+a minute, another one to three seconds. Not a byte is written in the developer's tree or
+repository.
 """
 
 from __future__ import annotations
