@@ -242,6 +242,21 @@ def test_a_node_that_is_not_there_is_named(pinholder: Path) -> None:
     assert "there is no node 1023" in stderr
 
 
+@needs_pagemap
+@pytest.mark.parametrize("budget", [[], ["--hold-budget", "30"]], ids=["unbounded", "bounded"])
+def test_isolating_takes_a_node(pinholder: Path, budget: list[str]) -> None:
+    """The helper that the trick had begun ends too: nobody is left to keep our pipes open."""
+    trick = ["--trick", "isolated-elsewhere", "--size", "64K"]
+    status, stdout, stderr = call(pinholder, "--hold", "vmsplice", *trick, *budget)
+    found = events(stdout)
+    assert status == 3
+    assert names(found) == ["start", "trick", "available", "memory", "trick", "error"]
+    points = [event["point"] for event in found if event["event"] == "trick"]
+    assert points == ["before-setup", "after-memory"]
+    assert found[-1]["errno_name"] == "EINVAL"
+    assert "say which one with --node" in stderr
+
+
 def test_output_that_cannot_be_written_ends_it(pinholder: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
