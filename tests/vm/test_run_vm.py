@@ -49,9 +49,9 @@ class Finished:
         return {one["promise"]: one["state"] for one in found}
 
 
-def pinhole(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def pinhole(*arguments: str | Path, within: float = 1800) -> subprocess.CompletedProcess[str]:
     command = [*PINHOLE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=within)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ from pinhole.progress import Progress
 
 IMAGE = Path("arch/x86/boot/bzImage")
 _MODULES = "pinhole-modules"
+_BEGUN = Path("include/generated/autoconf.h")
+"""What make writes first of all when it begins to build."""
 _NEEDS_BYTES = 3 << 30
 """A source of 1.7 GB, its build folder of 0.4 GB without debug info, and some air."""
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -171,9 +173,14 @@ def _unpatched(plan: BuildPlan, log: Path, progress: Progress) -> Iterator[_Comp
             incremental = (tree.source / BUILD_FOLDER / "vmlinux").exists()
             with _source(plan, progress) as (source, version):
                 tree.link_from(source)
-            compiled = _compile(
-                plan, tree, plan.base_key, version, log, progress, incremental=incremental
-            )
+            try:
+                compiled = _compile(
+                    plan, tree, plan.base_key, version, log, progress, incremental=incremental
+                )
+            except KernelError:
+                if not (tree.folders.build / _BEGUN).exists():
+                    tree.wipe()  # its configuration cannot be: nobody comes back to it
+                raise
             if plan.source.trusted:
                 ccache.take_over(tree.folders)
             state = {"key": plan.base_key, **compiled.facts()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pinhole.errors import KernelError
@@ -81,12 +82,13 @@ def _snapshot(source: Store, place: Path, label: str, progress: Progress) -> str
     """The tree's id; taken twice, for a tree that changes would give what never was."""
     with source.held(progress) as scratch:
         first_listing = listing(source, place, label, scratch)
+        marks = _marks(place, first_listing)
         first = _taken(source, place, first_listing)
         # All but what changed since is only looked at.
-        tree = _taken(source, place, listing(source, place, label, scratch))
-        if tree != first:
-            words = ("diff-tree", "-r", "--name-only", "-z", first, tree)
-            changed = os.fsdecode(source.git(*words)).rstrip("\0").split("\0")
+        second_listing = listing(source, place, label, scratch)
+        tree = _taken(source, place, second_listing)
+        changed = _changed(source, first, tree) or _differing(marks, _marks(place, second_listing))
+        if changed:
             more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
             raise KernelError(
                 f"{label}: the tree changed while its snapshot was taken: "
@@ -96,6 +98,32 @@ def _snapshot(source: Store, place: Path, label: str, progress: Progress) -> str
     for nested in first_listing.nested:
         progress.note(f"{label}: {nested} is a repository of its own and is left out")
     return tree
+
+
+def _changed(source: Store, first: str, second: str) -> list[str]:
+    """The files in which two snapshots differ."""
+    if first == second:
+        return []
+    words = ("diff-tree", "-r", "--name-only", "-z", first, second)
+    return os.fsdecode(source.git(*words)).rstrip("\0").split("\0")
+
+
+def _marks(place: Path, listed: Listing) -> dict[bytes, tuple[int, ...]]:
+    """What a write to a file changes, whatever it writes: an editor that empties a file before it
+    writes may be met twice in that moment."""
+    found: dict[bytes, tuple[int, ...]] = {}
+    for path in listed.paths:
+        with suppress(FileNotFoundError):  # then it is in neither
+            stat = os.lstat(os.path.join(os.fsencode(place), path))  # noqa: PTH118 - bytes
+            found[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return found
+
+
+def _differing(
+    first: dict[bytes, tuple[int, ...]], second: dict[bytes, tuple[int, ...]]
+) -> list[str]:
+    paths = sorted(first.keys() | second.keys())
+    return [os.fsdecode(path) for path in paths if first.get(path) != second.get(path)]
 
 
 def _taken(source: Store, place: Path, listed: Listing) -> str:

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds that go wrong, or are meddled with: what is told, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.faults.buildable_kernel import buildable_tree, diff, recipe_of, tarball_of
+
+from pinhole.errors import HostError, KernelError, UsageError
+from pinhole.kernel import build, kernel_entry, sandbox
+from pinhole.kernel.build_plan import plan_build
+from pinhole.kernel.recipe import BuildRecipe
+from pinhole.kernel.worktree import WorkTree
+from pinhole.progress import Quiet
+
+RESOLVE = (
+    "import sys\nfrom pathlib import Path\nfrom tests.faults.buildable_kernel import recipe_of\n"
+    "from pinhole.kernel import build\nfrom pinhole.progress import Lines\n"
+    "patches = [Path(one) for one in sys.argv[2:]]\n"
+    "recipe = recipe_of(Path(sys.argv[1]), *patches)\n"
+    "print(build.resolve(recipe, Lines(), offline=True).image)\n"
+)
+GUP = "int gup(void)\n{\n\treturn 1;\n}\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("PINHOLE_CACHE", str(folder))
+    yield folder
+    assert not list(folder.glob("*/.making-*")), "half-made entries"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return buildable_tree(tmp_path / "linux")
+
+
+def resolve(recipe: BuildRecipe) -> Path:
+    return build.resolve(recipe, Quiet(), offline=True).image
+
+
+def gup_patch(folder: Path, body: str) -> Path:
+    path = folder / f"{abs(hash(body))}.diff"
+    path.write_text(
+        f"--- a/mm/gup.c\n+++ b/mm/gup.c\n@@ -1,4 +1,4 @@\n int gup(void)\n {{\n-\treturn 1;\n"
+        f"+\t{body}\n }}\n"
+    )
+    return path
+
+
+def facts(image: Path) -> kernel_entry.Facts:
+    return kernel_entry.facts(image.parent)
+
+
+def log_of(image: Path) -> str:
+    return (image.parent / "build.log").read_text()
+
+
+# -- what is built, and how often
+
+
+def test_a_kernel_is_built_once(tree: Path) -> None:
+    first = resolve(recipe_of(tree))
+    assert log_of(first).count("  CC  ") == 2
+    before = first.stat()
+    assert resolve(recipe_of(tree)).stat() == before
+
+
+def test_after_an_edit_only_what_changed_is_compiled(tree: Path) -> None:
+    first = resolve(recipe_of(tree))
+    (tree / "mm/gup.c").write_text(GUP.replace("1", "2"))
+    second = resolve(recipe_of(tree))
+    assert second.parent != first.parent
+    assert [line for line in log_of(second).splitlines() if "  CC  " in line] == [
+        "  CC      pinhole-build/mm/gup.o"
+    ]
+    assert facts(second).incremental and not facts(first).incremental
+
+
+def test_a_patched_kernel_is_incremental_and_the_same_as_from_nothing(
+    tree: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tree, gup_patch(tmp_path, "return 3;"))
+    image = resolve(recipe)
+    assert log_of(image).count("  CC  ") == 1
+    assert build.rebuilt_digest(recipe, Quiet(), offline=True) == facts(image).image_sha256
+    assert (tree / "mm/gup.c").read_text() == GUP
+    # Its tree is gone, the base's is as it was and serves the next one.
+    assert [one.name for one in (Path(os.environ["PINHOLE_CACHE"]) / "work").iterdir()
+            if one.is_dir()] == [plan_build(recipe, Quiet(), offline=True).tree]  # fmt: skip
+    base = resolve(recipe_of(tree))
+    assert facts(base).image_sha256 != facts(image).image_sha256
+
+
+def test_another_option_or_compiler_is_another_kernel(tree: Path) -> None:
+    plain = recipe_of(tree)
+    keys = {
+        plan_build(one, Quiet(), offline=True).key
+        for one in (
+            plain,
+            replace(plain, config=replace(plain.config, options=(("CONFIG_ONE", "m"),))),
+            replace(plain, compiler="gcc-12"),
+            replace(plain, name="other"),
+        )
+    }
+    assert len(keys) == 3, "the name alone is no part of it"
+
+
+def test_debian_and_tarball_kernels_come_from_their_archives(tree: Path, tmp_path: Path) -> None:
+    source = tarball_of(tree, tmp_path / "linux.tar.gz")
+    image = resolve(replace(recipe_of(tree), source=source))
+    assert "linux.tar.gz" in facts(image).source
+
+
+def test_two_builds_of_one_recipe_build_it_once(tree: Path) -> None:
+    (tree / "extra.mk").write_text("export PAUSE = 0.7\n")
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", RESOLVE, str(tree)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate(timeout=60) for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert said[0][0] == said[1][0]
+    words = "".join(error for _, error in said)
+    assert words.count("building test …") == 1
+    assert "waiting for another pinhole that makes the kernel test" in words
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_a_compiler_that_fails_is_told_with_file_line_and_log(
+    tree: Path, tmp_path: Path, sandbox: bool
+) -> None:
+    recipe = recipe_of(tree, gup_patch(tmp_path, "return none;"), sandbox=sandbox)
+    with pytest.raises(KernelError) as caught:
+        resolve(recipe)
+    assert "the kernel does not build: mm/gup.c:3:16: error: 'none' undeclared" in str(caught.value)
+    log = Path(str(caught.value).split("The whole log: ")[1].split(";")[0])
+    assert "'none' undeclared" in log.read_text()
+    # A mended patch is another kernel; nothing of the failed one is in its way.
+    assert resolve(recipe_of(tree, gup_patch(tmp_path, "return 4;"), sandbox=sandbox)).is_file()
+
+
+def test_a_patch_that_does_not_apply_leaves_nothing(
+    tree: Path, tmp_path: Path, cache: Path
+) -> None:
+    good = gup_patch(tmp_path, "return 5;")
+    with pytest.raises(KernelError, match=r"does not apply: hunk 1 of mm/gup.c"):
+        resolve(recipe_of(tree, good, gup_patch(tmp_path, "return 6;")))
+    assert [one.name[:5] for one in (cache / "work").iterdir() if one.is_dir()] == ["base-"]
+    assert resolve(recipe_of(tree, good)).is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "/etc/outside", "pinhole-build/arch/x86/boot/bzImage"]
+)
+def test_a_patch_with_a_path_that_it_may_not_have(tree: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "evil.diff"
+    path.write_text(f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n")
+    with pytest.raises((KernelError, UsageError), match=r"evil\.diff"):
+        resolve(recipe_of(tree, path))
+    assert not (tmp_path / "outside").exists() and not Path("/etc/outside").exists()
+
+
+def test_a_patched_makefile_cannot_write_outside_its_folders(
+    tree: Path, tmp_path: Path, cache: Path
+) -> None:
+    outside = tmp_path / "written"
+    targets = (outside, cache / "kernel" / "planted", cache / "ccache" / "planted")
+    words = " ".join(f"$(shell echo x > {one} || echo refused >&2)" for one in targets)
+    patch = tmp_path / "evil.diff"
+    patch.write_text(diff("extra.mk", "", f"evil := {words}"))
+    image = resolve(recipe_of(tree, patch, sandbox=True))
+    assert facts(image).confined
+    assert log_of(image).count("refused") >= 3
+    assert not any(one.exists() for one in targets)
+    # The test sees it where nothing confines the build.
+    open_ = resolve(recipe_of(tree, patch, gup_patch(tmp_path, "return 7;"), sandbox=False))
+    assert not facts(open_).confined
+    assert outside.exists()
+
+
+def test_a_patch_cannot_reach_the_kernels_of_others(tree: Path, tmp_path: Path) -> None:
+    """What a patched build leaves in its build folder is not what the next kernel is made of."""
+    patch = tmp_path / "evil.diff"
+    evil = "$(shell test -d pinhole-build/mm && echo bad > pinhole-build/mm/memory.o)"
+    patch.write_text(diff("extra.mk", "", f"evil := {evil}"))
+    resolve(recipe_of(tree))
+    resolve(recipe_of(tree, patch))
+    other = recipe_of(tree, gup_patch(tmp_path, "return 8;"))
+    image = resolve(other)
+    assert b"bad\n" not in image.read_bytes()
+    assert build.rebuilt_digest(other, Quiet(), offline=True) == facts(image).image_sha256
+
+
+def test_a_source_cannot_be_written_by_its_own_build(tree: Path) -> None:
+    (tree / "extra.mk").write_text("x := $(shell echo int gone';' > mm/gup.c)\n")
+    resolve(recipe_of(tree, sandbox=True))
+    assert (tree / "mm/gup.c").read_text() == GUP
+    work = WorkTree.named(plan_build(recipe_of(tree), Quiet(), offline=True).tree)
+    assert (work.source / "mm/gup.c").read_text() == GUP
+
+
+def test_no_space_while_building_is_a_word_on_the_disk(
+    tree: Path, tmp_path: Path, cache: Path
+) -> None:
+    say = "echo 'fatal error: error writing to x.s: No space left on device' >&2; exit 1"
+    patch = tmp_path / "full.diff"
+    patch.write_text(
+        diff("extra.mk", "", f"bzImage: full\nfull:\n\t@{say}")
+        .replace("@@ -1 +1 @@", "@@ -1 +1,3 @@")
+        .replace("\nfull:", "\n+full:")
+        .replace("\n\t@", "\n+\t@")
+    )
+    with pytest.raises(HostError) as caught:
+        resolve(recipe_of(tree, patch))
+    assert "No space left on device" in str(caught.value)
+    assert "point PINHOLE_CACHE elsewhere" in str(caught.value)
+    assert [one.name[:5] for one in (cache / "work").iterdir() if one.is_dir()] == ["base-"]
+
+
+def test_a_really_full_disk(tree: Path, cache: Path) -> None:
+    """A file system of 3 MiB: the build itself runs into its end."""
+    cache.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(cache)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr!r}")
+    try:
+        (tree / "extra.mk").write_text(
+            "x := $(shell head -c 4000000 /dev/zero > pinhole-build/big)\n"
+        )
+        with pytest.raises(HostError, match="No space left on device"):
+            resolve(recipe_of(tree))
+    finally:
+        subprocess.run(["umount", str(cache)], check=True)
+
+
+def test_no_sandbox_where_bubblewrap_is_missing(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "why_not", lambda: "bubblewrap is missing")
+    with pytest.raises(HostError, match="--sandbox: bubblewrap is missing"):
+        resolve(recipe_of(tree, sandbox=True))
+    image = resolve(recipe_of(tree))
+    assert not facts(image).confined
+
+
+def test_what_is_missing_on_the_host_is_named_with_its_package(tree: Path) -> None:
+    with pytest.raises(HostError, match=r"needs gcc-1;.*apt-get install gcc-1"):
+        resolve(replace(recipe_of(tree), compiler="gcc-1"))
+
+
+# -- interruptions
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_build_goes_on(tree: Path, tmp_path: Path, number: int) -> None:
+    (tree / "extra.mk").write_text("export PAUSE = 2\n")
+    resolve(recipe_of(tree))
+    patch = tmp_path / "both.diff"
+    patch.write_text(
+        "".join(
+            f"--- a/mm/{name}.c\n+++ b/mm/{name}.c\n@@ -1,4 +1,4 @@\n-int {name}(void)\n"
+            f"+long {name}(void)\n {{\n \treturn 1;\n }}\n"
+            for name in ("gup", "memory")
+        )
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", RESOLVE, str(tree), str(patch)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        recipe = recipe_of(tree, patch)
+        plan = plan_build(recipe, Quiet(), offline=True)
+        done = WorkTree.named(plan.key).source / sandbox.BUILD_FOLDER / "mm"
+        _await(lambda: (done / "gup.o").exists() and _newer(done / "gup.o", patch))
+        process.send_signal(number)
+        process.wait(20)
+    _await(lambda: not _running("sleep 2"))
+    kept = (done / "gup.o").stat()
+    image = resolve(recipe)
+    assert log_of(image).count("  CC  ") <= 2
+    assert "gup.o" not in log_of(image), "what was compiled is not compiled again"
+    assert kept.st_size
+    assert build.rebuilt_digest(recipe, Quiet(), offline=True) == facts(image).image_sha256
+
+
+def test_a_tree_that_changes_while_it_is_read_is_told(tree: Path) -> None:
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            (tree / "mm/gup.c").write_text(GUP + f"/* {number} */\n")
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        with pytest.raises(KernelError, match=r"mm/gup\.c"):
+            resolve(recipe_of(tree))
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _await(condition: object, within: float = 30.0) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def _newer(path: Path, other: Path) -> bool:
+    return path.stat().st_mtime >= other.stat().st_mtime
+
+
+def _running(words: str) -> bool:
+    found = subprocess.run(["pgrep", "-fx", words], capture_output=True, check=False)
+    return found.returncode == 0
+
+
+def test_the_record_of_a_build_can_be_read(tree: Path) -> None:
+    image = resolve(recipe_of(tree))
+    found = json.loads((image.parent / "kernel.json").read_text())
+    assert found["steps"] == 3 and found["cpu_seconds"] > 0
+    assert found["image_sha256"] == facts(image).image_sha256
