@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 from pydantic import Field, field_validator, model_validator
 
 from pinhole.errors import UsageError
 from pinhole.size import GIB, MIB, SizeBytes
+from pinhole.versions import in_range
 from pinhole.yamlfile import Location, StrictModel, YamlFile, did_you_mean
 
 
@@ -70,11 +70,7 @@ class Expectation(StrictModel):
         """
         if self.variants and variant not in self.variants:
             return False
-        try:
-            base = Version(Version(kernel_version.replace("-", "")).base_version)
-        except InvalidVersion:
-            return not self.kernels
-        return base in SpecifierSet(self.kernels)
+        return in_range(kernel_version, self.kernels)
 
 
 class Scenario(StrictModel):

@@ -58,6 +58,13 @@ def test_empty_path_names_each_package() -> None:
         assert package in found.packages
     unmet = [one for one in findings.values() if one.good is False]
     assert unmet == []
+    builds = "tools to build kernels", "git, for patches", "a sandbox for builds", "ccache"
+    told = [findings.pop(need) for need in builds]
+    assert [one.good for one in told] == [None] * 4
+    assert [one.said for one in told[1::2]] == [
+        f"only to build kernels: the tool {tool!r} is missing; install it: apt-get install {tool}"
+        for tool in ("git", "ccache")
+    ]
     untried = {need: one.said for need, one in findings.items() if one.good is None}
     assert untried == {
         "static C library": "not tried: it takes setpriv and C compiler",

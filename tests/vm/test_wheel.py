@@ -178,6 +178,9 @@ def test_wheel_holds_sources_plans_and_catalogue(installed: Installation) -> Non
         *(path for path in (ROOT / "guest").rglob("*") if path.suffix in {".c", ".h"}),
         ROOT / "guest" / "Makefile",
         *(ROOT / "plans").glob("*.yaml"),
+        *(ROOT / "kernel-configs").rglob("*.config"),
+        *(ROOT / "kernel-configs" / "variants").rglob("*.*"),
+        ROOT / "kernel-configs" / "explain.c",
     ]
     assert len(shipped) > 20
     for path in shipped:

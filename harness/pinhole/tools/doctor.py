@@ -18,11 +18,13 @@ from pinhole.boot.programs import build_programs, static_library
 from pinhole.boot.userland import interpreter
 from pinhole.dirs import cache_dir
 from pinhole.errors import HostError, KernelError, PinholeError, UsageError
+from pinhole.kernel import sandbox
 from pinhole.kernel.apt import host_mirror
 from pinhole.kernel.kernel import Kernel, resolve
 from pinhole.kernel.recipe import DebianRecipe
 from pinhole.kernel.suites import SERIES
 from pinhole.kernel.tool import find
+from pinhole.kernel.toolchain import toolchain
 from pinhole.machine.accel import Accelerator
 from pinhole.machine.host import available_bytes
 from pinhole.machine.probe import choose
@@ -57,13 +59,15 @@ class Finding:
 class _Need:
     """How a need is looked at: ``check`` says what it saw, or raises with what mends it.
 
-    It is looked at only where the needs named in ``after`` are met.
+    It is looked at only where the needs named in ``after`` are met. What is only ``for_builds`` of
+    kernels from source is told, and not missed.
     """
 
     name: str
     check: Callable[[], str]
     packages: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    for_builds: bool = False
 
 
 def examine(qemu: Path | None, accel: str | None, progress: Progress) -> list[Finding]:
@@ -102,6 +106,10 @@ def _needs(qemu: Path | None, accel: str | None, progress: Progress) -> Iterable
     yield _Need("depmod", lambda: find("depmod", "kmod"), ("kmod",))
     yield _Need("dpkg-deb", lambda: find("dpkg-deb", "dpkg"), ("dpkg",))
     yield _Need("apt", lambda: find("apt-get", "apt"), ("apt",))
+    yield _Need("tools to build kernels", _build_tools, after=(_SETPRIV,), for_builds=True)
+    yield _Need("git, for patches", lambda: find("git", "git"), for_builds=True)
+    yield _Need("a sandbox for builds", _sandbox, after=(_SETPRIV,), for_builds=True)
+    yield _Need("ccache", lambda: find("ccache", "ccache"), for_builds=True)
     yield _Need("a Debian archive in apt's sources", _mirror, after=("apt", _SETPRIV))
     yield _Need("Debian's archive keys", _keyring, ("debian-archive-keyring",))
     yield _Need("disk for the cache", _disk)
@@ -111,6 +119,19 @@ def _needs(qemu: Path | None, accel: str | None, progress: Progress) -> Iterable
         lambda: _accelerator(qemu, accel, progress),
         after=(_QEMU, _SETPRIV),
     )
+
+
+def _build_tools() -> str:
+    toolchain.cache_clear()  # something may have been installed since
+    return toolchain("gcc").identity.splitlines()[0]
+
+
+def _sandbox() -> str:
+    sandbox.why_not.cache_clear()
+    reason = sandbox.why_not()
+    if reason is not None:
+        raise HostError(reason)
+    return "bubblewrap works"
 
 
 def print_findings(findings: Sequence[Finding], console: Console) -> int:
@@ -140,6 +161,8 @@ def _find_out(need: _Need, missing: Sequence[str]) -> Finding:
     except _NotTriedError as reason:
         return Finding(need.name, None, f"not tried: {reason}")
     except PinholeError as error:
+        if need.for_builds:
+            return Finding(need.name, None, f"only to build kernels: {_one_line(str(error))}")
         return Finding(need.name, False, _one_line(str(error)), need.packages)
 
 
