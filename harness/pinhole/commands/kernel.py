@@ -164,7 +164,7 @@ def prune(
         bool, typer.Option("--dry-run", help="Say what would go, and leave it.")
     ] = False,
 ) -> None:
-    """Remove kernels, sources and build trees from the cache; what is in use stays."""
+    """Remove kernels, sources and build trees from the cache; what is being made stays."""
     from pinhole.tools.prune import prune_cache
 
     prune_cache(older_than_days=older_than, keep=keep, key=key, dry_run=dry_run)

@@ -191,7 +191,13 @@ def _unpatched(plan: BuildPlan, log: Path, progress: Progress) -> Iterator[_Comp
 @contextmanager
 def _patched(plan: BuildPlan, log: Path, progress: Progress) -> Iterator[_Compiled]:
     """A copy of the lineage's work tree, with the patched kernel built in it."""
-    tree = WorkTree.named(plan.key)
+    with cache.lock(KIND, plan.key, what=f"the tree of {plan.recipe.label}", progress=progress):
+        yield from _patched_in(WorkTree.named(plan.key), plan, log, progress)
+
+
+def _patched_in(
+    tree: WorkTree, plan: BuildPlan, log: Path, progress: Progress
+) -> Iterator[_Compiled]:
     version = tree.state().get("version")
     if version is None:
         tree.wipe()

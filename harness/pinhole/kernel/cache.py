@@ -93,6 +93,23 @@ def discard(kind: str, key: str, *, what: str, progress: Progress) -> None:
             _take_away(folder, key)
 
 
+def discard_unless_held(kind: str, key: str, beside: Sequence[str] = ()) -> bool:
+    """Takes the entry away, unless another process makes it just now: then False.
+
+    ``beside`` are endings of files that say of the entry what it holds: these go first.
+    """
+    folder = _folder(kind, key)
+    try:
+        with filelock.FileLock(folder.with_name(f".{key}.lock"), timeout=0, mode=0o600):
+            for ending in beside:
+                folder.with_name(key + ending).unlink(missing_ok=True)
+            if folder.exists():
+                _take_away(folder, key)
+    except filelock.Timeout:
+        return False
+    return True
+
+
 def keys(kind: str) -> tuple[str, ...]:
     """The keys of all visible entries of ``kind``, sorted."""
     folder = cache_dir() / kind

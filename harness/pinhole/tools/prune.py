@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``pinhole kernel prune``: takes away what was not used for long, never what is in use."""
+"""``pinhole kernel prune``: takes away what was not used for long, never what is being made."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from pinhole.dirs import cache_dir
 from pinhole.errors import UsageError
+from pinhole.kernel import cache
 from pinhole.size import parse_size
 
 _KINDS = {
     "kernel": "kernel",
     "initramfs": "boot image",
     "source": "source package",
+    "git": "store of snapshots",
     "trees": "unpacked source",
     "work": "build tree",
 }
-_ONLY_KERNELS = "kernel"
+_BESIDE = (".state", ".index", ".tar", ".used")
+"""What an unpacked source has beside its folder (kernel/identified.py)."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ def prune_cache(
     pieces = sorted(_pieces(), key=lambda piece: piece.used)
     if key is not None:
         chosen = [
-            piece
-            for piece in pieces
-            if piece.kind == _ONLY_KERNELS and piece.path.name.startswith(key)
+            piece for piece in pieces if piece.kind == "kernel" and piece.path.name.startswith(key)
         ]
         if not chosen:
             raise UsageError(f"no cached kernel's key begins with {key!r}; see pinhole kernel list")
@@ -61,7 +59,7 @@ def prune_cache(
     for piece in chosen:
         if dry_run:
             print(f"would remove {piece}")
-        elif _remove(piece):
+        elif cache.discard_unless_held(piece.kind, piece.path.name, _BESIDE):
             print(f"removed {piece}")
         else:
             print(f"left, another pinhole uses it: {piece}")
@@ -110,21 +108,3 @@ def _bytes(path: Path) -> int:
         if found.st_nlink == 1:
             total += found.st_blocks * 512
     return total
-
-
-def _remove(piece: _Piece) -> bool:
-    """Takes it away if nobody holds its lock: first out of sight, so that no half is ever seen."""
-    lock = filelock.FileLock(
-        piece.path.with_name(f".{piece.path.name}.lock"), timeout=0, mode=0o600
-    )
-    try:
-        with lock:
-            aside = piece.path.with_name(f".making-{piece.path.name}-{time.time_ns():x}"[-200:])
-            state = piece.path.with_name(f"{piece.path.name}.state")
-            state.unlink(missing_ok=True)
-            piece.path.rename(aside)
-            shutil.rmtree(aside)
-            piece.path.with_name(f"{piece.path.name}.used").unlink(missing_ok=True)
-    except filelock.Timeout:
-        return False
-    return True
