@@ -88,7 +88,73 @@ def test_a_size_that_is_none_is_a_mistake() -> None:
         prune(keep="much")
 
 
-def test_a_shared_file_is_not_counted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_others_share_is_not_counted(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     os.link(root / "trees/source-a/file", root / "shared")
     prune()
     assert "removed unpacked source source-a: 0 MiB" in capsys.readouterr().out
+
+
+def test_what_two_pieces_share_is_free_once_both_are_gone(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A build tree is made of links to its source: neither is the only one to have a file."""
+    work = root / "work" / "base-a"
+    work.mkdir(parents=True)
+    os.link(root / "trees/source-a/file", work / "file")
+    prune(keep="2M")
+    said = capsys.readouterr().out
+    assert "removed unpacked source source-a: 0 MiB" in said
+    assert left(root) == ["kernel/build1-new"]
+    assert said.endswith("1 MiB are free again\n"), "the links of today's tree hold the rest"
+    prune(older=0)
+    assert "removed build tree base-a: 1 MiB" in capsys.readouterr().out
+
+
+def test_what_goes_while_it_is_measured_is_no_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a build that runs come and go."""
+    looked = os.lstat
+
+    def lstat(path: str, *, dir_fd: int | None = None) -> os.stat_result:
+        if str(path).endswith("build1-new/file"):
+            (root / "kernel/build1-new/file").unlink(missing_ok=True)
+        return looked(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr("os.lstat", lstat)
+    prune()
+    assert left(root) == ["kernel/build1-new"]
+
+
+def test_what_an_interrupted_prune_left_goes(root: Path) -> None:
+    for kind in ("trees", "work"):
+        (root / kind / ".making-source-b-abcd1234" / "damaged").mkdir(parents=True)
+    prune()
+    assert not list(root.glob("*/.making-*"))
+
+
+def test_a_store_that_is_used_stays(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = root / "git" / "tree-a-sha1-1"
+    store.mkdir(parents=True)
+    os.utime(store, (time.time() - 45 * DAY,) * 2)
+    with cache.lock("git", f"{store.name}.use", what="it", progress=Quiet()):
+        prune()
+    assert store.exists()
+    assert "left, another pinhole uses it: store of snapshots" in capsys.readouterr().out
+    prune()
+    assert not store.exists()
+
+
+def test_old_logs_go(root: Path) -> None:
+    for name, days in (("old", 40), ("new", 1)):
+        log = root / "logs" / f"{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("x")
+        os.utime(log, (time.time() - days * DAY,) * 2)
+    prune()
+    assert [one.name for one in (root / "logs").iterdir()] == ["new.log"]
+    (root / "logs" / "written.log").write_text("of a build that runs")
+    prune(older=0)
+    assert [one.name for one in (root / "logs").iterdir()] == ["written.log"]

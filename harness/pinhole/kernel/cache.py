@@ -21,7 +21,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import filelock
@@ -93,14 +93,20 @@ def discard(kind: str, key: str, *, what: str, progress: Progress) -> None:
             _take_away(folder, key)
 
 
-def discard_unless_held(kind: str, key: str, beside: Sequence[str] = ()) -> bool:
-    """Takes the entry away, unless another process makes it just now: then False.
+def discard_unless_held(
+    kind: str, key: str, beside: Sequence[str] = (), users: Sequence[str] = ()
+) -> bool:
+    """Takes the entry away, unless another process makes or uses it just now: then False.
 
-    ``beside`` are endings of files that say of the entry what it holds: these go first.
+    ``beside`` are endings of files that say of the entry what it holds: these go first. ``users``
+    are endings of the keys under which it is locked while it is used.
     """
     folder = _folder(kind, key)
     try:
-        with filelock.FileLock(folder.with_name(f".{key}.lock"), timeout=0, mode=0o600):
+        with ExitStack() as held:
+            for ending in ("", *users):
+                path = folder.with_name(f".{key}{ending}.lock")
+                held.enter_context(filelock.FileLock(path, timeout=0, mode=0o600))
             for ending in beside:
                 folder.with_name(key + ending).unlink(missing_ok=True)
             if folder.exists():
@@ -108,6 +114,11 @@ def discard_unless_held(kind: str, key: str, beside: Sequence[str] = ()) -> bool
     except filelock.Timeout:
         return False
     return True
+
+
+def sweep(kind: str) -> None:
+    """Removes what killed processes left half-made, or half taken away, of ``kind``."""
+    _sweep(kind, "")
 
 
 def keys(kind: str) -> tuple[str, ...]:
