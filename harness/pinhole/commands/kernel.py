@@ -88,7 +88,8 @@ def list_kernels(as_json: JsonOption = False) -> None:
 
 
 @kernel_app.command(
-    "show", epilog=examples("pinhole kernel show variant:pin-anyway", "pinhole kernel show build1-")
+    "show",
+    epilog=examples("pinhole kernel show variant:pin-anyway", "pinhole kernel show build1-3f2a"),
 )
 def show(
     kernel: Annotated[

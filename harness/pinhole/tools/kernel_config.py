@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pinhole.dirs import cache_dir, private_dir
 from pinhole.errors import KernelError, UsageError
@@ -13,9 +15,15 @@ from pinhole.kernel.build import prepared_tree, tools_for
 from pinhole.kernel.build_plan import BuildPlan, plan_build
 from pinhole.kernel.configure import Explanation, configure, explain
 from pinhole.kernel.kernel import resolve
+from pinhole.kernel.make import Make
 from pinhole.kernel.recipe import BuildRecipe
+from pinhole.kernel.sandbox import Confinement
+from pinhole.kernel.tool import ToolError
+from pinhole.machine.text import printable
 from pinhole.progress import for_terminal
 from pinhole.tools.kernels import KernelRequest
+
+_OPTION = re.compile(r"CONFIG_\w{1,200}", re.ASCII)
 
 
 def print_config(request: KernelRequest, explained: Sequence[str]) -> None:
@@ -24,7 +32,7 @@ def print_config(request: KernelRequest, explained: Sequence[str]) -> None:
     Raises ``UsageError`` for a name that is no option's, ``KernelError`` if the configuration
     cannot be made.
     """
-    names = tuple(name if name.startswith("CONFIG_") else f"CONFIG_{name}" for name in explained)
+    names = tuple(map(_option, explained))
     recipe = request.recipes()[0]
     progress = for_terminal()
     if not isinstance(recipe, BuildRecipe):
@@ -52,9 +60,29 @@ def print_config(request: KernelRequest, explained: Sequence[str]) -> None:
             config, _ = configure(make, confined, plan.config_base, asked)
         if not names:
             sys.stdout.write((tree.folders.build / ".config").read_text())
-        for name, found in explain(make, confined, names).items() if names else ():
-            print(_explained(plan, version, name, config.get(name), found))
+        for name, found in _explanations(make, confined, names, log).items() if names else ():
+            # A Kconfig file's words are its author's.
+            print(printable(_explained(plan, version, name, config.get(name), found)))
     log.unlink(missing_ok=True)
+
+
+def _option(text: str) -> str:
+    """The option's whole name; the kernel's parser would take anything else for a pattern."""
+    name = text if text.startswith("CONFIG_") else f"CONFIG_{text}"
+    if _OPTION.fullmatch(name) is None:
+        raise UsageError(f"--explain {text!r}: an option's name is CONFIG_ and letters or digits")
+    return name
+
+
+def _explanations(
+    make: Make, confined: Confinement, names: Sequence[str], log: Path
+) -> Mapping[str, Explanation]:
+    try:
+        return explain(make, confined, names)
+    except ToolError as error:
+        raise KernelError(
+            f"this kernel's own Kconfig parser could not be asked: {error}\nThe log: {log}"
+        ) from error
 
 
 def _explained(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,18 @@ from rich.text import Text
 
 from pinhole.dirs import cache_dir
 from pinhole.errors import KernelError, UsageError
-from pinhole.kernel import build, cache, kernel_entry
+from pinhole.kernel import build, bzimage, cache, kernel_entry
 from pinhole.kernel.bootable import Kernel
 from pinhole.kernel.build_plan import plan_build
 from pinhole.kernel.kernel import resolve
 from pinhole.kernel.manifest import file_digest
-from pinhole.kernel.recipe import BuildRecipe, KernelRecipe, parse_recipe, with_choices
+from pinhole.kernel.recipe import (
+    BuildRecipe,
+    DebianRecipe,
+    KernelRecipe,
+    parse_recipe,
+    with_choices,
+)
 from pinhole.progress import for_terminal
 from pinhole.tools.report import plain_console
 
@@ -50,12 +56,7 @@ def build_kernels(request: KernelRequest, *, verify: bool, as_json: bool) -> int
     progress = for_terminal()
     found: list[dict[str, Any]] = []
     same = True
-    for recipe in request.recipes():
-        if not isinstance(recipe, BuildRecipe):
-            raise UsageError(
-                f"{recipe.label} is a ready kernel; name one that is built from source "
-                "(source:debian:6.12), or fetch it: pinhole kernel fetch"
-            )
+    for recipe in _to_build(request.recipes()):
         began = time.monotonic()
         kernel = resolve(recipe, progress, offline=request.offline)
         description = _description(kernel) | {"took_seconds": round(time.monotonic() - began, 2)}
@@ -70,6 +71,19 @@ def build_kernels(request: KernelRequest, *, verify: bool, as_json: bool) -> int
     if as_json:
         print(json.dumps(found, indent=1))
     return 0 if same else 1
+
+
+def _to_build(recipes: Sequence[KernelRecipe]) -> list[BuildRecipe]:
+    """``recipes``, all of which are built; told before the first of them is."""
+    built = []
+    for recipe in recipes:
+        if not isinstance(recipe, BuildRecipe):
+            raise UsageError(
+                f"{recipe.label} is a ready kernel; name one that is built from source "
+                "(source:debian:6.12), or fetch it: pinhole kernel fetch"
+            )
+        built.append(recipe)
+    return built
 
 
 def fetch_kernels(request: KernelRequest) -> None:
@@ -121,9 +135,13 @@ def show_kernel(request: KernelRequest, *, as_json: bool) -> None:
                     f"{recipe.label} is not built (its key would be {key}); build it: "
                     f"pinhole kernel build {named}"
                 )
+        elif isinstance(recipe, DebianRecipe):
+            folder = resolve(recipe, for_terminal(), offline=True).image.parent
         else:
-            kernel = resolve(recipe, for_terminal(), offline=True)
-            folder = kernel.image.parent
+            raise UsageError(
+                f"{recipe.label} is a file of yours and not in the cache; name a kernel that was "
+                "fetched or built (pinhole kernel list)"
+            )
     facts = _facts(folder)
     if as_json:
         print(json.dumps(facts, indent=1))
@@ -146,7 +164,7 @@ def _cached() -> Iterator[dict[str, Any]]:
     for key in cache.keys(kernel_entry.KIND):
         try:
             yield _facts(cache_dir() / kernel_entry.KIND / key)
-        except (KernelError, OSError, ValueError) as error:
+        except (KernelError, OSError, ValueError, KeyError, TypeError) as error:
             for_terminal().note(
                 f"{key}: cannot be read ({error}); pinhole kernel prune --key {key}"
             )
@@ -163,7 +181,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
     if not folder.name.startswith(kernel_entry.PREFIX):
         package = json.loads((folder / "kernel.json").read_bytes())
-        release = next((folder / "lib" / "modules").iterdir()).name
+        release = bzimage.read(folder / "vmlinuz").release
         made_of = f"Debian package {package['name']} {package['version']}"
         return {"release": release, "made_of": made_of, "variant": None, "patches": [], **common}
     found = kernel_entry.facts(folder)
