@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.buildable_kernel import buildable_tree
 from tests.unit.test_command_line import run as pinhole
 
 from pinhole.errors import UsageError
-from pinhole.kernel.recipe import DebianRecipe, ImageRecipe
+from pinhole.kernel.recipe import DebianRecipe, ImageRecipe, parse_recipe
+from pinhole.kernel.recipe import patched as patched_recipe
 from pinhole.plan import Scenario
 from pinhole.results.record import KernelName, Record
 from pinhole.results.run import Run
@@ -135,6 +138,32 @@ def test_two_builds_of_one_file_name_are_told_apart() -> None:
     images = [ImageRecipe(Path("/old/bzImage")), ImageRecipe(Path("/new/bzImage"))]
     labels = [one.label for one in _told_apart(*images)]
     assert labels == ["image:/old/bzImage", "image:/new/bzImage"]
+
+
+def test_two_working_trees_of_one_name_are_told_apart() -> None:
+    words = ["tree:/old/linux", "tree:/new/linux"]
+    assert [one.label for one in _told_apart(*map(parse_recipe, words))] == words
+    patched = [patched_recipe(parse_recipe(one), [Path("a.patch")]) for one in words]
+    assert [one.label for one in _told_apart(*patched)] == [f"{one}+a" for one in words]
+
+
+def test_a_sandbox_can_be_insisted_on(both: Run, tmp_path: Path) -> None:
+    """Where a mailed patch is built, bubblewrap is wanted most."""
+    buildable_tree(tmp_path / "linux")
+    tree = f"tree:{tmp_path / 'linux'}"
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("tree: linux\nname: mine\nconfig: {fragments: [], options: {CONFIG_ONE: y}}")
+    (tmp_path / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    done = pinhole(
+        *("compare", str(recipe), tree, "--sandbox"),
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        PINHOLE_CACHE=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 3
+    assert "--sandbox: bubblewrap does not work here" in done.stderr
+    done = pinhole("compare", *words(both), "--no-sandbox")
+    assert "--no-sandbox: for kernels that are run now" in done.stderr
 
 
 def test_a_kernel_without_source_takes_no_patch() -> None:

@@ -15,6 +15,7 @@ from pinhole.options import (
     QemuArgOption,
     QemuOption,
     RunsOption,
+    SandboxOption,
     kernel_words,
 )
 
@@ -52,6 +53,7 @@ def compare(
             metavar="FILE",
         ),
     ] = None,
+    sandbox: SandboxOption = None,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -120,6 +122,8 @@ def compare(
 
     given = {
         "--patch": patch,
+        "--sandbox": sandbox is True,
+        "--no-sandbox": sandbox is False,
         "--plan": plan,
         "--repeat": repeat > 1,
         "--timeout": timeout,
@@ -157,6 +161,7 @@ def compare(
                 runs=runs,
             ),
             for_kernels=tuple(name for name, value in given.items() if value),
+            sandbox=sandbox,
         )
     )
     raise typer.Exit(status)

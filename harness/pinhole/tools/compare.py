@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pinhole.errors import UsageError
-from pinhole.kernel.recipe import ImageRecipe, KernelRecipe, parse_recipe, with_choices
+from pinhole.kernel.recipe import (
+    BuildRecipe,
+    ImageRecipe,
+    KernelRecipe,
+    parse_recipe,
+    with_choices,
+)
+from pinhole.kernel.source import TarballSource, TreeSource
 from pinhole.plan import load_plan
 from pinhole.progress import for_terminal
 from pinhole.resources import shipped
@@ -48,6 +55,7 @@ class CompareRequest:
     as_markdown: bool
     terms: Terms
     for_kernels: tuple[str, ...]
+    sandbox: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -168,11 +176,12 @@ def _made_by(run: Run) -> list[str]:
 
 
 def _compare_kernels(request: CompareRequest) -> int:
-    base = _recipe(request.base)
+    base = with_choices(_recipe(request.base), (), request.sandbox)
     if request.candidate is None:
         recipes = [base, candidate_of(base, request.patches)]
     else:
-        recipes = _told_apart(base, _recipe(request.candidate))
+        candidate = with_choices(_recipe(request.candidate), (), request.sandbox)
+        recipes = _told_apart(base, candidate)
     require_distinct(recipes)
     progress = for_terminal()
     path = request.plan or shipped("plans") / DEFAULT_PLAN
@@ -210,7 +219,8 @@ def _recipe(word: str) -> KernelRecipe:
 
 
 def _told_apart(base: KernelRecipe, candidate: KernelRecipe) -> list[KernelRecipe]:
-    """Both recipes, by labels that differ: two builds are often two files called bzImage."""
+    """Both recipes, by labels that differ: two builds are often two files called bzImage, two
+    working trees often two folders called linux."""
     if base == candidate:
         raise UsageError(
             f"BASE and CANDIDATE are both {base.label}; to see how far one kernel's outcomes vary: "
@@ -218,11 +228,21 @@ def _told_apart(base: KernelRecipe, candidate: KernelRecipe) -> list[KernelRecip
         )
     both = [base, candidate]
     if base.label == candidate.label:
-        both = [
-            replace(one, name=f"image:{one.image}") if isinstance(one, ImageRecipe) else one
-            for one in both
-        ]
+        return [_by_whole_path(one) for one in both]
     return both
+
+
+def _by_whole_path(recipe: KernelRecipe) -> KernelRecipe:
+    """The recipe, by the whole path of what it is made of where its label has the last part."""
+    match recipe:
+        case ImageRecipe(image=path):
+            return replace(recipe, name=f"image:{path}")
+        case BuildRecipe(source=TreeSource(path=path) | TarballSource(path=path), name=None):
+            short = recipe.source.label
+            kind, _, _ = short.partition(":")
+            return replace(recipe, name=f"{kind}:{path}{recipe.label.removeprefix(short)}")
+        case _:
+            return recipe
 
 
 # -- the report

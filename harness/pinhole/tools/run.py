@@ -143,7 +143,10 @@ def require_distinct(recipes: Sequence[KernelRecipe]) -> None:
     labels = [recipe.label for recipe in recipes]
     for label in labels:
         if labels.count(label) > 1:
-            raise UsageError(f"two kernels are called {label!r}; give each a 'name:' in the plan")
+            raise UsageError(
+                f"two kernels are called {label!r}; give each a 'name:' in the plan, or in a "
+                "recipe's file"
+            )
     folders = [folder_name(label) for label in labels]
     for label, folder in zip(labels, folders, strict=True):
         if folders.count(folder) > 1:
