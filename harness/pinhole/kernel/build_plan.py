@@ -2,7 +2,7 @@
 """A build recipe pinned down: its source, patches, configuration and compiler, and their key.
 
 The key is known before anything is unpacked or compiled, so that a kernel in the cache is found
-at once. It does not cover the version, which the source alone decides.
+at once; of a tarball the version is not known by then.
 """
 
 from __future__ import annotations
@@ -90,7 +90,12 @@ def plan_build(recipe: BuildRecipe, progress: Progress, *, offline: bool) -> Bui
     source = identify(recipe.source, progress, offline=offline)
     config = {
         "base": base if isinstance(base, str) else file_digest(base),
-        "lines": [[one.line, one.kernels] for one in asked],
+        "lines": [
+            # Where the version is known, what is asked of other kernels makes no other key.
+            [one.line, "" if source.version else one.kernels]
+            for one in asked
+            if source.version is None or one.holds_for(source.version)
+        ],
     }
     parts = {"made": _MADE, "config": config, "toolchain": tools.identity}
     key = _key({**parts, "source": source.key, "patches": patch_keys})
