@@ -219,3 +219,12 @@ def test_evidence_that_cannot_be_read_leaves_the_rest_of_the_run_to_be_judged(
     assert [one.status for one in found] == [Status.DONE, Status.DONE]
     assert found[0].reason is not None
     assert "is not valid JSON" in found[0].reason
+
+
+def test_a_kernel_of_many_patches_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Its label holds each patch's name: far more than a file system takes."""
+    run = Run.create(tmp_path, {})
+    label = "source:debian:6.12" + "+0001-mm-gup-pin-what-cannot-leave" * 10
+    folders = [run.job_folder(f"{label}{end}", "held", 0) for end in ("+a", "+b")]
+    assert folders[0] != folders[1]
+    assert folders[0].parent.name.startswith("source-debian-6.12+0001-mm")

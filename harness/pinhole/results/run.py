@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,9 @@ from pinhole.scenario.evidence import write_whole
 RUN_FILE = "run.json"
 RECORD_FILE = "record.json"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+_LONGEST = 100
+"""Characters of a path component; file systems take 255 bytes (NAME_MAX)."""
+_DIGITS = 12
 
 
 def runs_dir(chosen: Path | None = None) -> Path:
@@ -111,8 +115,16 @@ class Run:
 
 
 def folder_name(name: str) -> str:
-    """``name`` as one path component: what a kernel is called must not lead out of the run."""
-    return _UNSAFE.sub("-", name).strip(".-") or "unnamed"
+    """``name`` as one path component: what a kernel is called must not lead out of the run.
+
+    A kernel with many patches has a name that no file system takes whole: that is cut, and told
+    apart from others by a digest.
+    """
+    found = _UNSAFE.sub("-", name).strip(".-") or "unnamed"
+    if len(found) <= _LONGEST:
+        return found
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
+    return f"{found[: _LONGEST - _DIGITS - 1]}-{digest}"
 
 
 def _read_object(path: Path) -> dict[str, Any]:
