@@ -71,6 +71,12 @@ def test_maker_that_fails_leaves_nothing(root: Path, error: BaseException) -> No
     assert cache.find("kind", "key") is None
 
 
+def test_use_is_noted_for_prune(root: Path) -> None:  # noqa: ARG001
+    folder = cache.entry("kind", "key", lambda _: None)
+    os.utime(folder, (1000, 1000))
+    assert cache.entry("kind", "key", lambda _: None).stat().st_mtime > 1000
+
+
 @pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden", "a\n"])
 def test_names_cannot_leave_the_cache(root: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name"):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,14 @@ def test_second_run_asks_nothing(mirror: SmallArchive) -> None:
     mirror.asked.clear()
     assert got() == first == got(offline=True)
     assert mirror.asked == []
+
+
+def test_a_kernel_that_is_used_is_not_pruned(mirror: SmallArchive) -> None:  # noqa: ARG001
+    """What was fetched long ago and is used each day is not what nobody needs."""
+    folder = got().image.parent
+    os.utime(folder, (time.time() - 40 * 86400,) * 2)
+    assert got(offline=True).image.exists()
+    assert time.time() - folder.stat().st_mtime < 86400
 
 
 def test_two_at_once_fetch_it_once(mirror: SmallArchive) -> None:

@@ -21,7 +21,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -61,6 +61,7 @@ def entry(
     what = what or f"{kind} {key}"
     folder = _folder(kind, key)
     if folder.exists() and manifest.damage(folder, digested) is None:
+        note_use(folder)
         return folder
     with lock(kind, key, what=what, progress=progress):
         _sweep(kind, key)
@@ -77,6 +78,12 @@ def entry(
             manifest.write(making, digested)
             making.rename(folder)
     return folder
+
+
+def note_use(folder: Path) -> None:
+    """Notes that an entry was used now: what was not for long is what ``prune`` takes away."""
+    with suppress(OSError):  # a cache that cannot be written is not pruned either
+        os.utime(folder)
 
 
 def find(kind: str, key: str, digested: Sequence[str] = ()) -> Path | None:

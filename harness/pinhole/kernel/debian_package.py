@@ -83,6 +83,7 @@ def resolve(wanted: Wanted, progress: Progress, *, offline: bool) -> Cached:
             ready = _ready(wanted, offline=offline, progress=progress)
             if ready is None:
                 ready = _asked(wanted, progress)
+    cache.note_use(ready.folder)
     return ready
 
 
