@@ -56,6 +56,17 @@ def test_each_module_comes_after_what_it_needs(tree: ModuleTree) -> None:
     assert order.index("virtio_ring") < order.index("virtio_net")
 
 
+@pytest.mark.parametrize("secret", ["../secret", "kernel/../../secret", "/etc/passwd"])
+def test_a_module_outside_of_the_tree_is_not_read(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "secret").write_text("the user's")
+    root = tmp_path / "6.12.0"
+    root.mkdir()
+    (root / "modules.dep").write_text(f"kernel/a.ko: {secret}\n")
+    tree = ModuleTree(root)
+    with pytest.raises(KernelError, match="which is not in there"):
+        [tree.content(path) for path in tree.loading_order(["a"])]
+
+
 def test_built_in_modules_are_skipped_and_missing_ones_named(tree: ModuleTree) -> None:
     assert tree.loading_order(["configfs"]) == ()
     assert tree.has("configfs") and tree.has("virtio-net") and not tree.has("vfoi")

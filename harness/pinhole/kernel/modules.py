@@ -83,8 +83,17 @@ class ModuleTree:
         order[path] = None
 
     def content(self, path: str) -> bytes:
-        """The module at ``path``, decompressed; raises ``KernelError`` if it cannot be."""
+        """The module at ``path``, decompressed; raises ``KernelError`` if it cannot be.
+
+        So it does for a path that leads out of the tree: a build wrote the index, and what is
+        read here goes into a guest.
+        """
         source = self.root / path
+        if path.startswith("/") or ".." in PurePosixPath(path).parts:
+            raise KernelError(
+                f"{self.root}: modules.dep names {path!r}, which is not in there; install the "
+                "modules again"
+            )
         try:
             packed = source.read_bytes()
             if path.endswith(".xz"):
