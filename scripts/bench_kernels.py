@@ -73,9 +73,9 @@ def main() -> int:
         env = {**os.environ, "PINHOLE_CACHE": str(cache)}
         base, other = f"source:debian:{options.series}", "variant:pin-anyway"
         with progress.step("pinhole kernel build, from an empty cache"):
-            figures["first"] = _figures(_pinhole(env, "kernel", "build", base, "--json"))
+            figures["first"] = _built(env, base)
         with progress.step("a second variant of the built tree"):
-            figures["second"] = _figures(_pinhole(env, "kernel", "build", other, "--json"))
+            figures["second"] = _built(env, other)
         cached = [_pinhole(env, "kernel", "build", other).wall for _ in range(CACHED_TIMES)]
         figures["cached_seconds"] = cached
         with progress.step("the catalogue on the kernel that was built"):
@@ -122,6 +122,14 @@ def _run(
 
 def _pinhole(env: Mapping[str, str], *words: str, status: int = 0) -> Took:
     return _run([*PINHOLE, *words], env, status=status)
+
+
+def _built(env: Mapping[str, str], kernel: str) -> dict[str, float]:
+    """A build, with what make took in the sandbox, whose process namespace hides it from wait4."""
+    took = _pinhole(env, "kernel", "build", kernel, "--json")
+    found = json.loads(took.output)[0]
+    assert found["confined"], "else make's time would be counted twice"
+    return _figures(Took(took.wall, took.cpu + found["cpu_seconds"], took.output))
 
 
 def _vng(tree: Path, folder: Path) -> Took:
