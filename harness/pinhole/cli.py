@@ -23,15 +23,21 @@ from pinhole.errors import HostError, PinholeError
 from pinhole.options import (
     AccelOption,
     AppendOption,
+    BudgetOption,
     GdbOption,
+    JunitOption,
     KernelOption,
+    OfflineOption,
     PatchOption,
     PatienceOption,
     PlanArgument,
     QemuArgOption,
     QemuOption,
+    RecordsJsonOption,
     RunsOption,
     SandboxOption,
+    StrictOption,
+    TimeoutOption,
     examples,
     kernel_words,
 )
@@ -99,40 +105,16 @@ def run(
     repeat: Annotated[
         int, typer.Option("--repeat", min=1, help="Run each scenario N times.", metavar="N")
     ] = 1,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            min=1,
-            help="The most seconds one scenario may take, boot and all.",
-            metavar="SECONDS",
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            "--budget",
-            min=0.1,
-            help="Seconds for one try to remove a block (default: 2, TCG: 8).",
-            metavar="SECONDS",
-        ),
-    ] = None,
+    timeout: TimeoutOption = None,
+    budget: BudgetOption = None,
     fail_fast: Annotated[
         bool,
         typer.Option("--fail-fast", help="Stop at the first scenario that is not as expected."),
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if any promise is broken, expected or not.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the records as JSON instead of the table.")
-    ] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Use cached kernels only; touch no network.")
-    ] = False,
+    strict: StrictOption = False,
+    as_json: RecordsJsonOption = False,
+    junit: JunitOption = None,
+    offline: OfflineOption = False,
     keep_on_failure: Annotated[
         bool,
         typer.Option(
@@ -195,15 +177,9 @@ def judge(
         str | None,
         typer.Argument(help="A run's id or directory (default: the newest).", metavar="RUN"),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if any promise is broken, expected or not.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the records as JSON instead of the table.")
-    ] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
-    ] = None,
+    strict: StrictOption = False,
+    as_json: RecordsJsonOption = False,
+    junit: JunitOption = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Write the table as a picture too.", metavar="FILE")
     ] = None,

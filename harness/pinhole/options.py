@@ -110,3 +110,34 @@ SandboxOption = Annotated[
         "(the default where bubblewrap works), or as it is.",
     ),
 ]
+
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=1,
+        help="The most seconds one scenario may take, boot and all.",
+        metavar="SECONDS",
+    ),
+]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0.1,
+        help="Seconds for one try to remove a block (default: 2, TCG: 8).",
+        metavar="SECONDS",
+    ),
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Use what is cached only; touch no network.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit 1 if any promise is broken, expected or not.")
+]
+RecordsJsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the records as JSON instead of the table.")
+]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", help="Write JUnit XML too.", metavar="FILE")
+]

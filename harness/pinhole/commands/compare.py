@@ -11,11 +11,14 @@ import typer
 from pinhole.options import (
     AccelOption,
     AppendOption,
+    BudgetOption,
+    OfflineOption,
     PatienceOption,
     QemuArgOption,
     QemuOption,
     RunsOption,
     SandboxOption,
+    TimeoutOption,
     kernel_words,
 )
 
@@ -76,24 +79,8 @@ def compare(
             metavar="N",
         ),
     ] = 1,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            min=1,
-            help="The most seconds one scenario may take, boot and all.",
-            metavar="SECONDS",
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            "--budget",
-            min=0.1,
-            help="Seconds for one try to remove a block (default: 2, TCG: 8).",
-            metavar="SECONDS",
-        ),
-    ] = None,
+    timeout: TimeoutOption = None,
+    budget: BudgetOption = None,
     as_markdown: Annotated[
         bool,
         typer.Option("--markdown", help="Print Markdown for a reply to a mail, not the table."),
@@ -101,9 +88,7 @@ def compare(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON, not the table.")
     ] = False,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Use cached kernels only; touch no network.")
-    ] = False,
+    offline: OfflineOption = False,
     accel: AccelOption = None,
     qemu: QemuOption = None,
     qemu_arg: QemuArgOption = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pinhole.options import PatchOption, SandboxOption, examples, kernel_words
+from pinhole.options import OfflineOption, PatchOption, SandboxOption, examples, kernel_words
 
 kernel_app = typer.Typer(
     no_args_is_help=True,
@@ -30,9 +30,6 @@ KernelsArgument = Annotated[
         metavar="K...",
         autocompletion=kernel_words,
     ),
-]
-OfflineOption = Annotated[
-    bool, typer.Option("--offline", help="Use what is cached only; touch no network.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
