@@ -127,6 +127,19 @@ def test_a_confined_build_cannot_write(confined: Confinement, path: str) -> None
     assert "Read-only file system" in done.stderr
 
 
+def test_a_confined_build_of_roots_cannot_mount_its_way_out(
+    confined: Confinement, folders: Folders
+) -> None:
+    """root would keep its capabilities, and make writable what is mounted read-only."""
+    done = run_in(
+        confined,
+        "grep CapEff /proc/self/status; for one in source ccache; do "
+        "mount -o remount,bind,rw /pinhole/$one; echo x > /pinhole/$one/new; done",
+    )
+    assert done.stdout.split() == ["CapEff:", "0" * 16]
+    assert not (folders.source / "new").exists() and not (folders.ccache / "new").exists()
+
+
 def test_a_confined_build_writes_into_its_own_folders(
     confined: Confinement, folders: Folders
 ) -> None:

@@ -115,7 +115,10 @@ def why_not() -> str | None:
 
 
 def _bwrap() -> list[str]:
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--tmpfs", "/"]
+    command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
+    # root keeps its capabilities otherwise (bwrap(1), --cap-drop): in there it could mount what
+    # is read-only anew, writable.
+    command += ["--cap-drop", "ALL", "--tmpfs", "/"]
     for folder in _HOST_FOLDERS:
         command += ["--ro-bind-try", folder, folder]
     for name in _USR_LINKS:
