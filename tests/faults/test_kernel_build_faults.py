@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,6 +219,94 @@ def test_a_source_cannot_be_written_by_its_own_build(tree: Path) -> None:
     assert (tree / "mm/gup.c").read_text() == GUP
     work = WorkTree.named(plan_build(recipe_of(tree), Quiet(), offline=True).tree)
     assert (work.source / "mm/gup.c").read_text() == GUP
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file of the user's, outside of all that a build may see."""
+    path = tmp_path / "home" / "secret"
+    path.parent.mkdir()
+    path.write_text("CONFIG_SECRET=y\n")
+    return path
+
+
+def leaving_link(name: str, target: Path, more: str = "") -> str:
+    """Makefile lines that leave a symbolic link at ``name`` once the image is made."""
+    return (
+        f"{more}bzImage: swap\nswap: pinhole-build/arch/x86/boot/bzImage\n"
+        f"\t@ln -sfn {target} pinhole-build/{name}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["arch/x86/boot/bzImage", "arch/x86/boot", ".config", "System.map"]
+)
+def test_a_link_as_what_was_built_is_not_followed(
+    tree: Path, secret: Path, cache: Path, name: str
+) -> None:
+    target = secret.parent if name.endswith("boot") else secret
+    (target / "bzImage" if target.is_dir() else target).write_text("CONFIG_SECRET=y\n")
+    swap = leaving_link(name, target).replace("ln -sfn", f"rm -rf pinhole-build/{name}; ln -sfn")
+    (tree / "extra.mk").write_text(swap)
+    with pytest.raises(KernelError, match="the build left no file"):
+        resolve(recipe_of(tree, sandbox=True))
+    kept = [one for one in cache.glob("kernel/*/*") if one.name != "config"]
+    assert not any("SECRET" in one.read_text(errors="replace") for one in kept)
+
+
+@pytest.mark.parametrize("name", ["pinhole.config", ".config"])
+def test_nothing_is_written_through_a_link_that_a_build_left(
+    tree: Path, tmp_path: Path, secret: Path, name: str
+) -> None:
+    """The next kernel of a tree is configured in the folder that the last one left."""
+    base = tmp_path / "base.config"
+    base.write_text("CONFIG_OTHER=y\n")
+    olddefconfig = "olddefconfig:\n\t@cp pinhole-build/.config pinhole-build/.config.new\n"
+    (tree / "extra.mk").write_text(
+        f"{olddefconfig}\t@mv pinhole-build/.config.new pinhole-build/.config\n"
+        f"bzImage: left\nleft:\n\t@test -e pinhole-build/left || ln -sfn {secret} "
+        f"pinhole-build/{name}\n\t@touch pinhole-build/left\n"
+    )
+    plain = recipe_of(tree, sandbox=True)
+    recipe = replace(plain, config=replace(plain.config, base=base))
+    for number in (1, 2):
+        (tree / "mm/gup.c").write_text(GUP.replace("1", str(number)))
+        with suppress(KernelError):  # of the first, whose .config is the link
+            resolve(recipe)
+        assert secret.read_text() == "CONFIG_SECRET=y\n"
+    assert resolve(recipe).is_file()
+
+
+def test_modules_are_copied_without_what_links_lead_to(tree: Path, secret: Path) -> None:
+    (tree / "extra.mk").write_text(
+        "modules:\n\t@true\nmodules_install:\n\t@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/r\n"
+        f"\t@cd $(INSTALL_MOD_PATH)/lib/modules/r; echo x > a.ko; mkfifo pipe; "
+        f"ln -s {secret} b.ko; ln -s {secret.parent} build\n"
+    )
+    plain = recipe_of(tree, sandbox=True)
+    recipe = replace(plain, config=replace(plain.config, options=(("CONFIG_ONE", "m"),)))
+    image = resolve(recipe)
+    assert [one.name for one in (image.parent / "lib/modules/r").iterdir()] == ["a.ko"]
+    # Nor do those of the next kernel come with the last one's.
+    makefile = (tree / "extra.mk").read_text()
+    (tree / "extra.mk").write_text(makefile.replace("/modules/r", "/modules/s"))
+    assert [one.name for one in (resolve(recipe).parent / "lib/modules").iterdir()] == ["s"]
+    swap = f"modules_install:\n\t@ln -s {secret.parent} $(INSTALL_MOD_PATH)\n"
+    (tree / "extra.mk").write_text(f"modules:\n\t@true\n{swap}")
+    (secret.parent / "lib").mkdir()
+    with pytest.raises(KernelError, match="is no folder"):
+        resolve(recipe)
+
+
+def test_an_image_that_is_none_is_not_kept(tree: Path, cache: Path) -> None:
+    image = (tree / "image").read_bytes()
+    (tree / "image").write_bytes(b"no kernel")
+    with pytest.raises(KernelError, match="is not a Linux kernel image"):
+        resolve(recipe_of(tree))
+    assert not list(cache.glob("kernel/build*"))
+    (tree / "image").write_bytes(image.replace(b"6.12.117-pinhole-test", b"6.12.117/../../../ab_"))
+    with pytest.raises(KernelError, match="does not say its version"):
+        resolve(recipe_of(tree))
 
 
 def test_no_space_while_building_is_a_word_on_the_disk(

@@ -20,11 +20,11 @@ from typing import Any
 
 from pinhole.dirs import cache_dir, private_dir
 from pinhole.errors import HostError, KernelError
-from pinhole.kernel import cache, ccache, kconfig, kernel_entry
+from pinhole.kernel import build_files, bzimage, cache, ccache, kernel_entry
 from pinhole.kernel.apply import apply
 from pinhole.kernel.bootable import Kernel
 from pinhole.kernel.build_plan import BuildPlan, plan_build
-from pinhole.kernel.configure import configure
+from pinhole.kernel.configure import configuration, configure
 from pinhole.kernel.make import Built, Make
 from pinhole.kernel.manifest import file_digest
 from pinhole.kernel.patches import load_patches
@@ -72,7 +72,7 @@ class _Compiled:
         build = tree.folders.build
         return cls(
             build=build,
-            config=kconfig.read(build / ".config"),
+            config=configuration(build),
             version=str(facts["version"]),
             cost=Built(int(facts["steps"]), float(facts["cpu_seconds"])),
             seconds=float(facts["seconds"]),
@@ -123,7 +123,7 @@ def rebuilt_digest(recipe: BuildRecipe, progress: Progress, *, offline: bool) ->
                 tree.link_from(source)
             _apply(plan, tree, version, progress)
             compiled = _compile(plan, tree, plan.key, version, log, progress, use_ccache=False)
-            return file_digest(compiled.build / IMAGE)
+            return build_files.digest(compiled.build, IMAGE)
         finally:
             tree.wipe()
 
@@ -253,6 +253,8 @@ def _compile(
         with progress.step(text):
             cost += make.run(*targets, text=text)
         if "modules" in targets:
+            # An earlier kernel of this tree has its modules there, under its own release.
+            build_files.remove(tree.folders.build, _MODULES)
             inside = confined.source / BUILD_FOLDER / _MODULES
             cost += make.run(
                 "modules_install", settings=[f"INSTALL_MOD_PATH={inside}", "INSTALL_MOD_STRIP=1"]
@@ -304,16 +306,15 @@ def _tools(
 def _collect(plan: BuildPlan, compiled: _Compiled, log: Path, folder: Path) -> None:
     """Copies the finished kernel into ``folder``, the cache entry that is being made."""
     build = compiled.build
-    kernel_entry.copy(build / IMAGE, folder / "vmlinuz")
-    kernel_entry.copy(build / ".config", folder / "config")
-    kernel_entry.copy(build / "System.map", folder / "System.map")
+    build_files.copy_out(build, IMAGE, folder / "vmlinuz")
+    bzimage.read(folder / "vmlinuz")  # what is no kernel is not kept as one
+    build_files.copy_out(build, ".config", folder / "config")
+    build_files.copy_out(build, "System.map", folder / "System.map")
     if "CONFIG_DEBUG_INFO" in compiled.config:
-        kernel_entry.copy(build / "vmlinux", folder / "vmlinux")
-    if (build / _MODULES).is_dir():
-        shutil.copytree(build / _MODULES / "lib", folder / "lib", symlinks=True)
-        for link in folder.glob("lib/modules/*/*"):
-            if link.is_symlink():  # to the build and its source, which go
-                link.unlink()
+        build_files.copy_out(build, "vmlinux", folder / "vmlinux")
+    if "m" in compiled.config.values():
+        # Without its links: those to the build and its source lead to what goes.
+        build_files.copy_tree_out(build, f"{_MODULES}/lib", folder / "lib")
     kernel_entry.write(
         folder,
         kernel_entry.Facts(

@@ -67,7 +67,7 @@ def read(path: Path) -> BzImage:
             "copy or build it again"
         )
     banner = _banner(head, setup_bytes)
-    if not banner:
+    if not banner or "/" in banner.split()[0]:  # what names a folder of modules is no path
         raise KernelError(f"{path} is not a Linux kernel image (it does not say its version)")
     return BzImage(
         path=path,

@@ -8,20 +8,22 @@ the option and the dependency that is not met.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pinhole.errors import KernelError
-from pinhole.kernel import kconfig
+from pinhole.kernel import build_files, kconfig
 from pinhole.kernel.expression import unmet
 from pinhole.kernel.fragments import Request
 from pinhole.kernel.make import Built, Make
 from pinhole.kernel.sandbox import BUILD_FOLDER, Confinement
+from pinhole.kernel.tool import ToolError
+from pinhole.machine.text import printable
 from pinhole.resources import shipped
 
 _REQUESTED = "pinhole.config"
+_CONFIG = ".config"
 _PARSER = ("confdata", "expr", "lexer.lex", "menu", "parser.tab", "preprocess", "symbol", "util")
 """The objects of scripts/kconfig that a program for it is linked with (its Makefile)."""
 _ANSWER = re.compile(r"^option (\w+)\n(.*?)^end$", re.MULTILINE | re.DOTALL)
@@ -68,23 +70,30 @@ def configure(
     """
     build = confinement.folders.build
     wanted = "".join(f"{request.line}\n" for request in requests)
-    (build / _REQUESTED).write_text(wanted)
-    config = build / ".config"
+    build_files.write(build, _REQUESTED, wanted)
     if base == "allnoconfig":
         given = f"KCONFIG_ALLCONFIG={confinement.source / BUILD_FOLDER / _REQUESTED}"
         cost = make.run("allnoconfig", settings=[given])
     else:
         cost = Built(0, 0.0)
         if isinstance(base, Path):
-            shutil.copyfile(base, config)
+            begun = base.read_text(encoding="utf-8", errors="surrogateescape")
         else:
             cost = make.run(base)
-        with config.open("a") as opened:
-            opened.write(wanted)
+            begun = build_files.read(build, _CONFIG)
+        build_files.write(build, _CONFIG, f"{begun}\n{wanted}")
         cost += make.run("olddefconfig")
-    final = kconfig.read(config)
+    final = configuration(build)
     _check(make, confinement, requests, final)
     return final, cost
+
+
+def configuration(build: Path) -> Mapping[str, str]:
+    """What is set in the build folder's .config; ``KernelError`` if it holds nothing."""
+    options = kconfig.parse(build_files.read(build, _CONFIG))
+    if not options:
+        raise KernelError(f"{build / _CONFIG} is not a kernel configuration (no line CONFIG_X=…)")
+    return options
 
 
 def explain(
@@ -94,7 +103,8 @@ def explain(
     build, source = confinement.folders.build, confinement.source
     program = "pinhole-explain"
     # Copied, for the sandbox sees nothing of where pinhole lies.
-    shutil.copyfile(shipped("kernel-configs") / "explain.c", build / f"{program}.c")
+    text = (shipped("kernel-configs") / "explain.c").read_text()
+    build_files.write(build, f"{program}.c", text)
     inside = source / BUILD_FOLDER
     objects = [str(inside / f"scripts/kconfig/{name}.o") for name in _PARSER]
     includes = [f"-I{source / part}" for part in ("scripts/kconfig", "scripts/include")]
@@ -120,29 +130,44 @@ def _check(
     dropped = [request for request in requests if not request.granted(final.get(request.option))]
     if not dropped:
         return
-    explanations = explain(make, confinement, [request.option for request in dropped])
-    lines = [_dropped(request, final, explanations.get(request.option)) for request in dropped]
+    explanations: Mapping[str, Explanation] = {}
+    reasons = ""
+    try:
+        explanations = explain(make, confinement, [request.option for request in dropped])
+    except (KernelError, ToolError):  # what was dropped is the news, not that nobody knows why
+        reasons = "\n(this kernel's own Kconfig parser could not be asked why)"
+    lines = [
+        f"{asked}; {_reason(request, explanations[request.option])}"
+        if request.option in explanations
+        else asked
+        for request in dropped
+        for asked in (_asked(request, final),)
+    ]
     more = f"\n  and {len(lines) - _MANY} more" if len(lines) > _MANY else ""
     raise KernelError(
         "the configuration did not take all that was asked for:\n  "
         + "\n  ".join(lines[:_MANY])
         + more
+        + reasons
         + "\nAsk for what is missing too, give the line a range of versions ('# >=6.2'), or leave "
         "it out"
     )
 
 
-def _dropped(request: Request, final: Mapping[str, str], known: Explanation | None) -> str:
+def _asked(request: Request, final: Mapping[str, str]) -> str:
     value = final.get(request.option)
     got = "is not set" if value is None else f"is {value}"
-    asked = f"{request.source}: {request.line}: it {got}"
-    if known is None or not known.text:
-        return f"{asked}; this kernel has no such option"
+    return printable(f"{request.source}: {request.line}: it {got}")
+
+
+def _reason(request: Request, known: Explanation) -> str:
+    if not known.text:
+        return "this kernel has no such option"
     if known.unmet:
-        return f"{asked}; it depends on {' or on '.join(dict.fromkeys(known.unmet))}"
+        return printable(f"it depends on {' or on '.join(dict.fromkeys(known.unmet))}")
     if request.value == "n":
-        return f"{asked}; another option selects it"
+        return "another option selects it"
     return (
-        f"{asked}; all that it depends on is met, so its range, or the choice that it is in, took "
-        "another value"
+        "all that it depends on is met, so its range, or the choice that it is in, took another "
+        "value"
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -72,8 +71,3 @@ def load(folder: Path, label: str, variant: str | None, *, note_use: bool = True
         origin=f"built from {found.source}{patches}, {found.toolchain.splitlines()[0]}",
         variant=variant,
     )
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copies a file's content; blocks are shared where the file system can."""
-    shutil.copyfile(source, target)

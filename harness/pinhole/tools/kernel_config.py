@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pinhole.dirs import cache_dir, private_dir
 from pinhole.errors import KernelError, UsageError
-from pinhole.kernel import cache, kernel_entry
+from pinhole.kernel import build_files, cache, kernel_entry
 from pinhole.kernel.build import prepared_tree, tools_for
 from pinhole.kernel.build_plan import BuildPlan, plan_build
 from pinhole.kernel.configure import Explanation, configure, explain
@@ -59,7 +59,7 @@ def print_config(request: KernelRequest, explained: Sequence[str]) -> None:
         with progress.step(f"configuring {recipe.label}"):
             config, _ = configure(make, confined, plan.config_base, asked)
         if not names:
-            sys.stdout.write((tree.folders.build / ".config").read_text())
+            sys.stdout.write(build_files.read(tree.folders.build, ".config"))
         for name, found in _explanations(make, confined, names, log).items() if names else ():
             # A Kconfig file's words are its author's.
             print(printable(_explained(plan, version, name, config.get(name), found)))
