@@ -144,6 +144,24 @@ def test_two_builds_of_one_recipe_build_it_once(tree: Path) -> None:
     assert "waiting for another pinhole that makes the kernel test" in words
 
 
+def test_a_source_that_moved_on_during_a_build_is_compiled(tree: Path) -> None:
+    """A look at the configuration brings the edited tree to where the running build has its
+    source from: the next build must not take the object, which is newer, for made of it."""
+    plan = plan_build(recipe_of(tree), Quiet(), offline=True)
+    resolve(recipe_of(tree))
+    (tree / "mm/gup.c").write_text(GUP.replace("1", "2"))
+    edited = plan_build(recipe_of(tree), Quiet(), offline=True)
+    with build.prepared_tree(edited, Quiet()):
+        pass
+    work = WorkTree.named(plan.tree)
+    for path in ("mm/gup.o", "mm/memory.o", "arch/x86/boot/bzImage"):
+        os.utime(work.folders.build / path)
+    work.remember(**work.state())
+    image = resolve(recipe_of(tree))
+    assert build.rebuilt_digest(recipe_of(tree), Quiet(), offline=True) == facts(image).image_sha256
+    assert "mm/memory.o" not in log_of(image)
+
+
 # -- what goes wrong
 
 

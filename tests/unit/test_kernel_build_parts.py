@@ -59,6 +59,31 @@ def test_a_linked_tree_shares_files_and_keeps_its_build_folder(tmp_path: Path) -
     assert (tree.folders.build / "gup.o").read_text() == "object"
 
 
+def test_a_file_that_comes_is_newer_than_what_was_built(tmp_path: Path) -> None:
+    """The source moved on, for another tree or a look at its configuration, while this one was
+    built of what it was before."""
+    source = source_at(tmp_path / "s", gup="old", same="same")
+    tree = WorkTree.named("t")
+    tree.link_from(source)
+    os.utime(source / "same", (1000, 1000))
+    (source / "gup").unlink()
+    source_at(source, gup="new")
+    os.utime(source / "gup", (2000, 2000))
+    built = tree.folders.build / "gup.o"
+    built.write_text("of the old one, and made after the new one was there")
+    tree.remember(key="k")
+    tree.link_from(source)
+    assert (tree.source / "gup").read_text() == "new"
+    assert (tree.source / "gup").stat().st_mtime >= built.stat().st_mtime
+    assert (tree.source / "same").stat().st_mtime == 1000, "it is not compiled again"
+    # An interrupted build says no time.
+    (source / "gup").unlink()
+    source_at(source, gup="newest")
+    os.utime(source / "gup", (3000, 3000))
+    tree.link_from(source)
+    assert (tree.source / "gup").stat().st_mtime >= built.stat().st_mtime
+
+
 def test_a_folder_may_become_a_file_and_back(tmp_path: Path) -> None:
     tree = WorkTree.named("t")
     tree.link_from(source_at(tmp_path / "1", a__b="file", c="plain"))

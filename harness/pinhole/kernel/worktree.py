@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -77,10 +78,24 @@ class WorkTree:
             shutil.rmtree(self.folder)
 
     def link_from(self, source: Path) -> None:
-        """Makes the source what ``source`` is; files that are the same stay, mtime included."""
+        """Makes the source what ``source`` is; files that are the same stay, mtime included.
+
+        A file that comes is newer than all that was built here: make goes by that alone.
+        """
+        built_until = self._built_until()
         self.forget()
         private_dir(self.source)
-        _link(source, self.source, keep=BUILD_FOLDER)
+        _link(source, self.source, BUILD_FOLDER, built_until)
+
+    def _built_until(self) -> float:
+        """When the last object here may have been made, in seconds since 1970."""
+        build = self.source / BUILD_FOLDER
+        if not build.is_dir() or not any(build.iterdir()):
+            return 0.0
+        try:
+            return (self.folder / _STATE).stat().st_mtime
+        except FileNotFoundError:
+            return math.inf  # interrupted, nobody knows when
 
     def copy_from(self, other: WorkTree) -> None:
         """Makes this tree what ``other`` is, with a build folder of its own."""
@@ -91,7 +106,7 @@ class WorkTree:
         run(words, package="coreutils", seconds=_COPY_SECONDS)
 
 
-def _link(source: Path, target: Path, keep: str) -> None:
+def _link(source: Path, target: Path, keep: str, built_until: float) -> None:
     """Hard links of all files below ``source``; what else is in ``target`` goes, but ``keep``."""
     theirs = {one.name: one for one in os.scandir(source) if one.name != keep}
     ours = {one.name: one for one in os.scandir(target) if one.name != keep}
@@ -109,9 +124,13 @@ def _link(source: Path, target: Path, keep: str) -> None:
         if _is_folder(one):
             if not os.path.isdir(path):  # noqa: PTH112 - 6,000 folders: a Path each is slow
                 os.mkdir(path, 0o755)  # noqa: PTH102
-            _link(Path(one.path), Path(path), keep="")
+            _link(Path(one.path), Path(path), "", built_until)
         elif not os.path.lexists(path):
             _link_file(one.path, path)
+            # The source may have moved on while something was built here of what it was before.
+            # Trees that share the file may compile it once more for this.
+            if one.stat(follow_symlinks=False).st_mtime <= built_until:
+                os.utime(path, follow_symlinks=False)
 
 
 def _link_file(source: str, target: str) -> None:
