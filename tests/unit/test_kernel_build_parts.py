@@ -284,6 +284,12 @@ all: $(addprefix o/,1 2 3 4 5 6 7 8)
 o/%:
 \t@echo '  CC      $@'
 \t@mkdir -p o; sleep 0.3; touch $@
+linked:
+\t+@touch linked
+silent:
+\t@exit 1
+escapes:
+\t@printf '../mm/gup.c:1:2: error: \\033[2Jno\\n' >&2; exit 1
 fail:
 \t@echo "../mm/gup.c:1:2: error: no" >&2; exit 1
 full:
@@ -301,13 +307,25 @@ def make_in(folders: Folders, tmp_path: Path, progress: Quiet, *, confined: bool
     return Make(found, settings, {"PATH": "/usr/bin:/bin"}, tmp_path / "log", progress)
 
 
-@pytest.mark.parametrize("confined", [True, False])
+def test_counting_steps_makes_nothing(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """make -n runs what has a + before it, as the line that links vmlinux has."""
+    monkeypatch.setattr("pinhole.kernel.make._COUNT_AFTER_SECONDS", 0.2)
+    make = make_in(folders, tmp_path, Quiet(), confined=True)
+    found = make.planned(["all", "linked"])
+    assert found == 8
+    assert not (folders.build / "linked").exists()
+    assert make_in(folders, tmp_path, Quiet(), confined=False).planned(["linked"]) == 0
+    assert not (folders.build / "linked").exists()
+
+
 def test_progress_is_the_share_of_the_steps(
-    folders: Folders, tmp_path: Path, confined: bool, monkeypatch: pytest.MonkeyPatch
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pinhole.kernel.make._COUNT_AFTER_SECONDS", 0.2)
     shares = Shares()
-    built = make_in(folders, tmp_path, shares, confined=confined).run("all", text="building")
+    built = make_in(folders, tmp_path, shares, confined=True).run("all", text="building")
     assert built.steps == 8
     assert shares.told == sorted(shares.told)
     assert len(shares.told) >= 3 and 0.9 <= shares.told[-1] <= 1.0

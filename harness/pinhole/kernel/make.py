@@ -130,8 +130,17 @@ class Make:
         return _TIMES.sub("", said)
 
     def planned(self, targets: Sequence[str]) -> int:
-        """How many steps make has before it for ``targets``."""
-        process = self._start([*self._make(*targets), "-n", "-k"])
+        """How many steps make has before it for ``targets``; 0 where that cannot be asked.
+
+        make -n runs lines that begin with + all the same: the one that links vmlinux is among
+        them (scripts/Makefile.vmlinux; Makefile of 5.10), beside the make that is building, in
+        the same folder. So it is asked only where it cannot write there, with the temporary
+        folder of cc-option elsewhere: its name, .tmp_PID, is that of another process in there.
+        """
+        if not self._confinement.confined:
+            return 0
+        words = self._make(*targets, settings=["TMPOUT=/tmp/.tmp_$$$$"])
+        process = self._start([*words, "-n", "-k"], looks_only=True)
         try:
             assert process.stdout is not None
             return sum(1 for line in process.stdout if _PLANNED in line)
@@ -142,10 +151,15 @@ class Make:
         return ["make", f"-j{os.cpu_count() or 1}", *self._settings, *settings, *targets]
 
     def _start(
-        self, argv: Sequence[str], more: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        more: Mapping[str, str] | None = None,
+        *,
+        looks_only: bool = False,
     ) -> subprocess.Popen[str]:
         timed = ["perl", "-e", _TIMED, "--", *argv]
-        command = self._confinement.command(timed, {**self._environment, **(more or {})})
+        environment = {**self._environment, **(more or {})}
+        command = self._confinement.command(timed, environment, looks_only=looks_only)
         if not self._confinement.confined:
             command = [sys.executable, "-c", _KEEPER, *command]
         guard = "KILL" if self._confinement.confined else "TERM"

@@ -69,15 +69,21 @@ class Confinement:
         """Where the build puts what its ccache finds new."""
         return _NEW if self.confined else self.folders.ccache_new
 
-    def command(self, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-        """``argv`` in the source folder, with ``environment`` and nothing else of the user's."""
+    def command(
+        self, argv: Sequence[str], environment: Mapping[str, str], *, looks_only: bool = False
+    ) -> list[str]:
+        """``argv`` in the source folder, with ``environment`` and nothing else of the user's.
+
+        Confined, one that ``looks_only`` cannot write into the build folder either.
+        """
         if not self.confined:
             settings = [f"{name}={value}" for name, value in environment.items()]
             return ["env", "-i", "-C", str(self.folders.source), *settings, *argv]
         folders = self.folders
         command = _bwrap()
         command += ["--ro-bind", str(folders.source), str(_SOURCE)]
-        command += ["--bind", str(folders.build), str(_SOURCE / BUILD_FOLDER)]
+        bind = "--ro-bind" if looks_only else "--bind"
+        command += [bind, str(folders.build), str(_SOURCE / BUILD_FOLDER)]
         command += ["--ro-bind", str(folders.ccache), str(_CCACHE)]
         command += ["--bind", str(folders.ccache_new), str(_NEW)]
         command += ["--chdir", str(_SOURCE), "--clearenv"]
