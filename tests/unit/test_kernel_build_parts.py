@@ -341,6 +341,10 @@ def test_a_failure_names_the_error_and_the_log(
         make.run("fail")
     assert "does not build: mm/gup.c:1:2: error: no\n" in str(caught.value)
     assert str(tmp_path / "log") in str(caught.value)
+    with pytest.raises(KernelError, match=r"error: \\x1b\[2Jno"):
+        make.run("escapes")
+    with pytest.raises(KernelError, match=r"does not build: make: .*Error 1"):
+        make.run("silent")
     with pytest.raises(ToolError, match="No space left on device"):
         make.run("full")
 

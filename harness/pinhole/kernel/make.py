@@ -21,6 +21,7 @@ from pathlib import Path
 from pinhole.errors import KernelError
 from pinhole.kernel.sandbox import Confinement
 from pinhole.kernel.tool import ToolError, find
+from pinhole.machine.text import printable
 from pinhole.progress import Progress
 
 _STEP = re.compile(r"^  [A-Z][A-Z0-9_]*(?: \[M\])? +\S")
@@ -47,6 +48,7 @@ exit($status == -1 ? 127 : $status & 127 ? 128 + ($status & 127) : $status >> 8)
 """Says what a command and its children took: a process namespace hides that from wait4(2). In
 perl, which every kernel's build takes anyway."""
 _TIMES = re.compile(r"pinhole-times (\d+\.\d+)")
+_NO_NEWS = re.compile(r"pinhole-times |make(?:\[\d+\])?: (?:Entering|Leaving) directory ")
 _KEEPER = """
 import os, signal, subprocess, sys
 def end(*ignored):
@@ -186,10 +188,11 @@ class Make:
         first = first_error(lines)
         if first is not None and ("No space left" in first or "quota exceeded" in first):
             return ToolError(argv, f"failed with status {status}", (first,))
-        shown = first or next((line for line in reversed(lines) if line.strip()), "it said nothing")
+        said = (line for line in reversed(lines) if line.strip() and not _NO_NEWS.match(line))
+        shown = first or next(said, "it said nothing")
         return KernelError(
-            f"the kernel does not build: {shown}\nThe whole log: {self._log}; mend the source or "
-            "the patches and build again"
+            f"the kernel does not build: {printable(shown)}\nThe whole log: {self._log}; mend the "
+            "source or the patches and build again"
         )
 
 
