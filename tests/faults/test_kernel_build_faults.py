@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +105,19 @@ def test_a_patched_kernel_is_incremental_and_the_same_as_from_nothing(
     assert facts(base).image_sha256 != facts(image).image_sha256
 
 
+def test_what_is_asked_of_some_versions_later_replaces_what_came_before(
+    tree: Path, tmp_path: Path
+) -> None:
+    for name, line in (("one", "CONFIG_ONE=y"), ("two", "CONFIG_ONE=m # >=6.2")):
+        (tmp_path / f"{name}.config").write_text(f"{line}\n")
+    fragments = (tmp_path / "one.config", tmp_path / "two.config")
+    plain = recipe_of(tree)
+    recipe = replace(plain, config=replace(plain.config, fragments=fragments, options=()))
+    plan = plan_build(recipe, Quiet(), offline=True)
+    assert [one.line for one in plan.asked_of("6.12.117")] == ["CONFIG_ONE=m"]
+    assert [one.line for one in plan.asked_of("6.1.1")] == ["CONFIG_ONE=y"]
+
+
 def test_another_option_or_compiler_is_another_kernel(tree: Path) -> None:
     plain = recipe_of(tree)
     keys = {
@@ -160,6 +173,45 @@ def test_a_source_that_moved_on_during_a_build_is_compiled(tree: Path) -> None:
     image = resolve(recipe_of(tree))
     assert build.rebuilt_digest(recipe_of(tree), Quiet(), offline=True) == facts(image).image_sha256
     assert "mm/memory.o" not in log_of(image)
+
+
+class Editing(Quiet):
+    """Edits a file as soon as a step begins that says ``word``."""
+
+    def __init__(self, word: str, path: Path, text: str) -> None:
+        self.word, self.path, self.text = word, path, text
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        if self.word in text:
+            self.path.write_text(self.text)
+        yield
+
+
+def test_a_patch_that_is_edited_while_its_base_is_built_is_told(
+    tree: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Else the edited one were found under the key of what it was."""
+    patch = gup_patch(tmp_path, "return 3;")
+    other = gup_patch(tmp_path, "return 4;").read_text()
+    editing = Editing("building its base", patch, other)
+    recipe = recipe_of(tree, patch)
+    with pytest.raises(KernelError, match=r"a patch or the configuration .* changed"):
+        build.resolve(recipe, editing, offline=True)
+    assert not list(cache.glob("kernel/build*"))
+    assert resolve(recipe).is_file()
+
+
+def test_a_configuration_that_is_edited_before_it_is_taken_is_told(
+    tree: Path, tmp_path: Path
+) -> None:
+    (tree / "extra.mk").write_text("olddefconfig:\n\t@true\n")
+    base = tmp_path / "base.config"
+    base.write_text("CONFIG_TWO=y\n")
+    plain = recipe_of(tree)
+    recipe = replace(plain, config=replace(plain.config, base=base))
+    with pytest.raises(KernelError, match=r"a patch or the configuration .* changed"):
+        build.resolve(recipe, Editing("unpacking", base, "CONFIG_THREE=y\n"), offline=True)
 
 
 # -- what goes wrong

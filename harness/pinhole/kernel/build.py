@@ -246,6 +246,7 @@ def _compile(
     with cache.full_disk_named(f"the build of {plan.recipe.label}", tree.folder, _NEEDS_BYTES):
         with progress.step(f"configuring {plan.recipe.label}"):
             config, cost = configure(make, confined, plan.config_base, plan.asked_of(version))
+        plan.check_unchanged()  # its patches were applied before
         targets = ["bzImage", *(["modules"] if "m" in config.values() else [])]
         text = f"building {plan.recipe.label}"
         if key != plan.key:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pinhole.errors import UsageError
+from pinhole.errors import KernelError, UsageError
 from pinhole.kernel import variants
 from pinhole.kernel.diff import looks_like_diff
 from pinhole.kernel.fragments import Request, requests
@@ -45,6 +45,8 @@ class BuildPlan:
     requests: tuple[Request, ...]
     key: str
     base_key: str
+    given: tuple[str, ...]
+    """What of the keys comes from files that somebody may edit: patches and ``config_base``."""
     tree: str
     """The work tree in which the unpatched kernels of this lineage and configuration are built."""
 
@@ -64,8 +66,18 @@ class BuildPlan:
         return f"-pinhole-{key.rpartition('-')[2][:10]}"
 
     def asked_of(self, version: str) -> tuple[Request, ...]:
-        """The options that are asked of a kernel of upstream ``version``."""
-        return tuple(one for one in self.requests if one.holds_for(version))
+        """The options that are asked of a kernel of upstream ``version``, each once: the last."""
+        asked = (one for one in self.requests if one.holds_for(version))
+        return tuple({one.option: one for one in asked}.values())
+
+    def check_unchanged(self) -> None:
+        """Raises ``KernelError`` if patches or ``config_base`` are not any more what the keys are
+        made of: waiting for another build, or for the base, takes minutes, and who waits edits."""
+        if self.given != _given(_patch_keys(self.recipe), self.config_base):
+            raise KernelError(
+                f"{self.recipe.label}: a patch or the configuration that it begins with changed "
+                "while it was built; build it again"
+            )
 
     def patch_files(self, version: str) -> tuple[Path, ...]:
         """The variant's patch for ``version``, then the recipe's."""
@@ -107,6 +119,7 @@ def plan_build(recipe: BuildRecipe, progress: Progress, *, offline: bool) -> Bui
         requests=asked,
         key=key,
         base_key=_key({**parts, "source": source.key, "patches": []}),
+        given=_given(patch_keys, base),
         tree="base-" + _digest({**parts, "lineage": source.lineage})[:24],
     )
 
@@ -147,6 +160,10 @@ def _patch_key(path: Path) -> str:
     if content and (is_mail(content) or looks_like_diff(content)):
         return hashlib.sha256(content).hexdigest()
     return digest(load_patches([path]))
+
+
+def _given(patch_keys: Sequence[str], base: str | Path) -> tuple[str, ...]:
+    return *patch_keys, base if isinstance(base, str) else file_digest(base)
 
 
 def _key(parts: object) -> str:
