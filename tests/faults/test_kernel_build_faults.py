@@ -19,7 +19,7 @@ import pytest
 from tests.faults.buildable_kernel import buildable_tree, diff, recipe_of, tarball_of
 
 from pinhole.errors import HostError, KernelError, UsageError
-from pinhole.kernel import build, kernel_entry, sandbox
+from pinhole.kernel import build, kernel_entry, sandbox, toolchain
 from pinhole.kernel.build_plan import plan_build
 from pinhole.kernel.recipe import BuildRecipe
 from pinhole.kernel.worktree import WorkTree
@@ -425,6 +425,23 @@ def test_no_sandbox_where_bubblewrap_is_missing(
         resolve(recipe_of(tree, sandbox=True))
     image = resolve(recipe_of(tree))
     assert not facts(image).confined
+
+
+def test_what_kconfig_is_told_of_the_host_is_in_the_key(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pahole's version is in .config, and so in a kernel with CONFIG_IKCONFIG."""
+    before = plan_build(recipe_of(tree), Quiet(), offline=True)
+    (tmp_path / "pahole").write_text("#!/bin/sh\necho v1.24\n")
+    (tmp_path / "pahole").chmod(0o755)
+    monkeypatch.setattr(toolchain, "_PATH", f"{toolchain._PATH}:{tmp_path}")
+    toolchain.toolchain.cache_clear()
+    try:
+        after = plan_build(recipe_of(tree), Quiet(), offline=True)
+    finally:
+        toolchain.toolchain.cache_clear()
+    assert after.toolchain.identity == f"{before.toolchain.identity}\npahole: v1.24"
+    assert after.key != before.key
 
 
 def test_what_is_missing_on_the_host_is_named_with_its_package(tree: Path) -> None:

@@ -40,7 +40,6 @@ _BEGUN = Path("include/generated/autoconf.h")
 """What make writes first of all when it begins to build."""
 _NEEDS_BYTES = 3 << 30
 """A source of 1.7 GB, its build folder of 0.4 GB without debug info, and some air."""
-_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ def _tools(
     ]
     environment = {
         **environment,
-        "PATH": f"{tools.compiler.parent}:{_PATH}",
+        "PATH": tools.path,
         "HOME": "/nonexistent",
         "LC_ALL": "C",
         # What the kernel would otherwise take from the clock, the user and the host.
