@@ -23,7 +23,7 @@ from pinhole.kernel import build, kernel_entry, sandbox, toolchain
 from pinhole.kernel.build_plan import plan_build
 from pinhole.kernel.recipe import BuildRecipe
 from pinhole.kernel.worktree import WorkTree
-from pinhole.progress import Quiet
+from pinhole.progress import Lines, Quiet
 
 RESOLVE = (
     "import sys\nfrom pathlib import Path\nfrom tests.faults.buildable_kernel import recipe_of\n"
@@ -425,6 +425,25 @@ def test_no_sandbox_where_bubblewrap_is_missing(
         resolve(recipe_of(tree, sandbox=True))
     image = resolve(recipe_of(tree))
     assert not facts(image).confined
+
+
+def test_a_build_without_a_sandbox_that_nobody_asked_for_is_told(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "why_not", lambda: "bubblewrap is missing")
+    monkeypatch.setattr(sandbox, "why_not", lambda: "bubblewrap is missing")
+    build.resolve(recipe_of(tree), Lines(), offline=True)
+    assert "building test without a sandbox: bubblewrap is missing" in capsys.readouterr().err
+
+
+def test_a_compiler_that_the_sandbox_hides_is_told(tree: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "my-gcc"
+    compiler.write_text('#!/bin/sh\nexec gcc "$@"\n')
+    compiler.chmod(0o755)
+    recipe = replace(recipe_of(tree), compiler=str(compiler))
+    with pytest.raises(HostError, match=r"my-gcc lies where a build in the sandbox does not see"):
+        resolve(recipe)
+    assert resolve(replace(recipe, sandbox=False)).is_file()
 
 
 def test_what_kconfig_is_told_of_the_host_is_in_the_key(

@@ -29,7 +29,7 @@ from pinhole.kernel.make import Built, Make
 from pinhole.kernel.manifest import file_digest
 from pinhole.kernel.patches import load_patches
 from pinhole.kernel.recipe import BuildRecipe
-from pinhole.kernel.sandbox import BUILD_FOLDER, Confinement, confinement
+from pinhole.kernel.sandbox import BUILD_FOLDER, Confinement, confinement, sees, why_not
 from pinhole.kernel.tool import ToolError
 from pinhole.kernel.worktree import KIND, WorkTree
 from pinhole.progress import Progress
@@ -274,7 +274,14 @@ def _tools(
     plan: BuildPlan, tree: WorkTree, key: str, log: Path, progress: Progress, *, use_ccache: bool
 ) -> tuple[Make, Confinement]:
     confined = confinement(tree.folders, plan.recipe.sandbox)
+    if not confined.confined and plan.recipe.sandbox is None:
+        progress.note(f"building {plan.recipe.label} without a sandbox: {why_not()}")
     tools = plan.toolchain
+    if confined.confined and not sees(tools.compiler):
+        raise HostError(
+            f"the compiler {tools.compiler} lies where a build in the sandbox does not see it; "
+            "take one below /usr or /opt, or build with --no-sandbox what you trust"
+        )
     compiler = str(tools.compiler)
     environment: Mapping[str, str] = {}
     if use_ccache and tools.ccache is not None:

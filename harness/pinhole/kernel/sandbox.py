@@ -92,6 +92,13 @@ class Confinement:
         return [*command, "--", *argv]
 
 
+def sees(program: Path) -> bool:
+    """Whether a program of the host's is there in the sandbox too."""
+    real = program.resolve()
+    folders = (*_HOST_FOLDERS[:2], *(f"/{name}" for name in _USR_LINKS))
+    return any(real.is_relative_to(folder) for folder in folders)
+
+
 def confinement(folders: Folders, wanted: bool | None) -> Confinement:
     """Confined where ``wanted``, or where nothing is said and bubblewrap works here.
 
