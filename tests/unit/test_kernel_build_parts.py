@@ -233,6 +233,23 @@ def test_a_build_reads_the_cache_and_never_writes_it(confined: Confinement, fill
     assert storages[1:] == (["file:/pinhole/ccache-new/store"] if fill else [])
 
 
+def test_two_may_trim_the_cache_at_once(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ccache, "_LARGEST_BYTES", 3)
+    for name in ("one", "two", "three"):
+        (folders.ccache / name).write_text("xx")
+    looked = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = looked(path, follow_symlinks=follow_symlinks)
+        if path.name == "two":
+            path.unlink()  # by the other one
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    ccache.take_over(folders)
+    assert len(list(folders.ccache.iterdir())) == 1
+
+
 # -- make's words
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pinhole.dirs import private_dir
@@ -53,14 +54,16 @@ def take_over(folders: Folders) -> None:
 
 def _trim(folder: Path) -> None:
     """Keeps the newest 4 GiB: remote storage in files has no limit of its own."""
-    files = [
-        (found.stat().st_mtime, found.stat().st_size, found)
-        for found in folder.rglob("*")
-        if found.is_file()
-    ]
+    files = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place) / name
+            with suppress(FileNotFoundError):  # another pinhole keeps it small just now
+                found = path.stat()
+                files.append((found.st_mtime, found.st_size, path))
     total = sum(size for _, size, _ in files)
     for _, size, path in sorted(files):
         if total <= _LARGEST_BYTES:
             return
-        path.unlink()
+        path.unlink(missing_ok=True)
         total -= size
