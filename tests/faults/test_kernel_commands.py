@@ -15,7 +15,13 @@ from pinhole.kernel import cache
 from pinhole.kernel.configure import Explanation
 from pinhole.kernel.tool import ToolError
 from pinhole.tools import kernel_config
-from pinhole.tools.kernels import KernelRequest, build_kernels, print_kernels, show_kernel
+from pinhole.tools.kernels import (
+    KernelRequest,
+    build_kernels,
+    fetch_kernels,
+    print_kernels,
+    show_kernel,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +68,15 @@ def test_an_entry_that_lacks_its_parts_is_named_and_the_others_listed(
     (found,) = json.loads(said.out)
     assert found["key"].startswith("build1-")
     assert "debian1-damaged: cannot be read" in said.err
+
+
+def test_a_source_is_fetched_to_where_its_build_looks_for_it(recipe: str, root: Path) -> None:
+    fetch_kernels(KernelRequest((recipe,)))
+    (source,) = (one for one in (root / "trees").iterdir() if one.is_dir())
+    assert (source / "Makefile").is_file()
+    before = source.stat()
+    build_kernels(KernelRequest((recipe,)), verify=False, as_json=True)
+    assert source.stat() == before
 
 
 # -- pinhole kernel config --explain

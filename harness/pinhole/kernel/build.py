@@ -118,7 +118,7 @@ def rebuilt_digest(recipe: BuildRecipe, progress: Progress, *, offline: bool) ->
         tree = WorkTree.named(f"rebuilt-{plan.key}")
         tree.wipe()
         try:
-            with _source(plan, progress) as (source, version):
+            with unpacked_source(plan, progress) as (source, version):
                 tree.link_from(source)
             _apply(plan, tree, version, progress)
             compiled = _compile(plan, tree, plan.key, version, log, progress, use_ccache=False)
@@ -134,7 +134,7 @@ def prepared_tree(plan: BuildPlan, progress: Progress) -> Iterator[tuple[WorkTre
         tree = WorkTree.named(f"look-{plan.key}")
         tree.wipe()
         try:
-            with _source(plan, progress) as (source, version):
+            with unpacked_source(plan, progress) as (source, version):
                 tree.link_from(source)
             _apply(plan, tree, version, progress)
             yield tree, version
@@ -150,7 +150,7 @@ def tools_for(
 
 
 @contextmanager
-def _source(plan: BuildPlan, progress: Progress) -> Iterator[tuple[Path, str]]:
+def unpacked_source(plan: BuildPlan, progress: Progress) -> Iterator[tuple[Path, str]]:
     """The unpacked source and its version; nobody else changes it meanwhile."""
     name = "source-" + hashlib.sha256(plan.source.lineage.encode()).hexdigest()[:24]
     with cache.lock("trees", name, what=f"the source of {plan.source.origin}", progress=progress):
@@ -170,7 +170,7 @@ def _unpatched(plan: BuildPlan, log: Path, progress: Progress) -> Iterator[_Comp
         state = tree.state()
         if state.get("key") != plan.base_key:
             incremental = (tree.source / BUILD_FOLDER / "vmlinux").exists()
-            with _source(plan, progress) as (source, version):
+            with unpacked_source(plan, progress) as (source, version):
                 tree.link_from(source)
             try:
                 compiled = _compile(

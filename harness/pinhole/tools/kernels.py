@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -91,10 +90,9 @@ def fetch_kernels(request: KernelRequest) -> None:
     progress = for_terminal()
     for recipe in request.recipes():
         if isinstance(recipe, BuildRecipe):
-            source = plan_build(recipe, progress, offline=False).source
-            with tempfile.TemporaryDirectory(prefix="source-", dir=cache_dir()) as folder:
-                source.materialize(Path(folder) / "source", progress)
-            print(f"{recipe.label}: {source.origin}")
+            plan = plan_build(recipe, progress, offline=False)
+            with build.unpacked_source(plan, progress):  # where the build looks for it
+                print(f"{recipe.label}: {plan.source.origin}")
         else:
             kernel = resolve(recipe, progress)
             print(f"{kernel.label}: {kernel.release}, {kernel.origin}")
