@@ -138,6 +138,15 @@ def test_debian_and_tarball_kernels_come_from_their_archives(tree: Path, tmp_pat
     assert "linux.tar.gz" in facts(image).source
 
 
+def test_the_use_of_a_tree_is_noted_for_prune(tree: Path, tmp_path: Path) -> None:
+    resolve(recipe_of(tree))
+    work = WorkTree.named(plan_build(recipe_of(tree), Quiet(), offline=True).tree)
+    for path in (work.folder, work.folder / "state.json"):
+        os.utime(path, (1000, 1000))
+    resolve(recipe_of(tree, gup_patch(tmp_path, "return 9;")))
+    assert work.folder.stat().st_mtime > 1000
+
+
 def test_two_builds_of_one_recipe_build_it_once(tree: Path) -> None:
     (tree / "extra.mk").write_text("export PAUSE = 0.7\n")
     both = [

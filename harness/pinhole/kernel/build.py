@@ -184,6 +184,7 @@ def _unpatched(plan: BuildPlan, log: Path, progress: Progress) -> Iterator[_Comp
                 ccache.take_over(tree.folders)
             state = {"key": plan.base_key, **compiled.facts()}
             tree.remember(**state)
+        cache.note_use(tree.folder)
         yield _Compiled.again(tree, state)
 
 
