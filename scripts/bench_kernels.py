@@ -71,7 +71,8 @@ def main() -> int:
         for name in ("source", "debian"):  # what was fetched is not fetched again
             (cache / name).symlink_to(cache_dir() / name)
         env = {**os.environ, "PINHOLE_CACHE": str(cache)}
-        base, other = f"source:debian:{options.series}", "variant:pin-anyway"
+        base = f"source:debian:{options.series}"
+        other = f"variant:pin-anyway@{options.series}"
         with progress.step("pinhole kernel build, from an empty cache"):
             figures["first"] = _built(env, base)
         with progress.step("a second variant of the built tree"):

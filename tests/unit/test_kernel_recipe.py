@@ -93,6 +93,10 @@ def test_sources_as_text(tmp_path: Path) -> None:
     assert source("tree:linux") == TreeSource(tmp_path / "linux")
     assert source("source:tree:linux") == TreeSource(tmp_path / "linux")
     assert source("git:linux@v6.12") == GitSource(str(tmp_path / "linux"), "v6.12")
+    ssh = "git@example.org:linux.git"
+    assert source(f"git:{ssh}@main") == GitSource(ssh, "main")
+    word = GitSource("https://me:secret@example.org/linux.git", "main")
+    assert word.label == "git:https://me:***@example.org/linux.git@main"
     url = "https://git@example.org/linux.git"
     assert source(f"git:{url}@for-next") == GitSource(url, "for-next")
     assert source(f"tarball:a@b.tar@{DIGEST.upper()}") == TarballSource(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pinhole.errors import KernelError, UsageError
-from pinhole.kernel import variants
+from pinhole.kernel import sandbox, variants
 from pinhole.kernel.diff import looks_like_diff
 from pinhole.kernel.fragments import Request, requests
 from pinhole.kernel.identified import Identified
@@ -120,8 +120,15 @@ def plan_build(recipe: BuildRecipe, progress: Progress, *, offline: bool) -> Bui
         key=key,
         base_key=_key({**parts, "source": source.key, "patches": []}),
         given=_given(patch_keys, base),
-        tree="base-" + _digest({**parts, "lineage": source.lineage})[:24],
+        tree=_tree(parts, source.lineage, recipe.sandbox),
     )
+
+
+def _tree(parts: Mapping[str, object], lineage: str, sandboxed: bool | None) -> str:
+    """What was built without a sandbox is no base of what is built in one: it could be anybody's
+    work."""
+    confined = sandboxed is not False and sandbox.why_not() is None
+    return f"base-{_digest({**parts, 'lineage': lineage})[:24]}{'' if confined else '-open'}"
 
 
 def _config_base(recipe: BuildRecipe) -> str | Path:

@@ -35,7 +35,7 @@ from pinhole.progress import Progress, Quiet
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_WORDS = tuple(os.strerror(number) for number in sorted(_FULL))
-_WAIT_SECONDS = 3600.0
+_WAIT_SECONDS = 6 * 3600.0
 """How long to wait for another process that makes the same thing; a kernel build may be long."""
 
 Make = Callable[[Path], None]

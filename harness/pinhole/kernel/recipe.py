@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pinhole.errors import UsageError
 from pinhole.kernel.source import DebianSource, GitSource, KernelSource, TarballSource, TreeSource
+from pinhole.kernel.source_git import is_url
 from pinhole.kernel.suites import SERIES
 from pinhole.kernel.variants import default_series
 
@@ -169,8 +170,8 @@ def parse_source(text: str, relative_to: Path | None) -> KernelSource | None:
 
 
 def git_place(text: str, relative_to: Path | None) -> str:
-    """A URL as it is; a path made absolute."""
-    return text if "://" in text else str(local_path(text, relative_to))
+    """A URL, or ssh's ``host:path``, as it is; a path made absolute."""
+    return text if is_url(text) else str(local_path(text, relative_to))
 
 
 def checked_sha256(text: str) -> str:

@@ -43,7 +43,7 @@ class GitSource:
     @property
     def label(self) -> str:
         """How tables and messages call it."""
-        return f"git:{self.location}@{self.ref}"
+        return f"git:{source_git.shown(self.location)}@{self.ref}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from pinhole.progress import Progress
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/:]+:(?!:)")
 """``https://…``, and what git takes for ssh: ``host:path``."""
+_WORD = re.compile(r"(://[^/@]*):[^/@]*@")
+"""A user's password in a URL."""
 
 _REF = re.compile(r"[^-:\s\x00-\x1f\x7f][^:\s\x00-\x1f\x7f]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -46,7 +48,7 @@ def identify(
     """
     if _REF.fullmatch(ref) is None:
         raise KernelError(f"{label}: {ref!r} is no name of a commit; give a branch, tag or commit")
-    if _URL.match(location):
+    if is_url(location):
         source = store(f"url-{_digest(location)}", f"what was fetched from {location}", progress)
         with source.held(progress):
             found = _fetched(source, location, ref, label, progress, offline=offline)
@@ -59,10 +61,20 @@ def identify(
         key=f"tree-{found.tree}",
         lineage=f"git-{_digest(location)}",
         version=version,
-        origin=f"git {location} {ref} ({found.commit[:12]})",
+        origin=f"git {shown(location)} {ref} ({found.commit[:12]})",
         trusted=False,
         fill=_fill(source, found, label),
     )
+
+
+def is_url(location: str) -> bool:
+    """Whether ``location`` is fetched from; else it is a path."""
+    return _URL.match(location) is not None
+
+
+def shown(location: str) -> str:
+    """``location`` for people: reports are mailed, and a password is nobody's business."""
+    return _WORD.sub(r"\1:***@", location)
 
 
 def unusable(path: Path, label: str, error: ToolError) -> KernelError:
