@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -347,6 +348,19 @@ def test_progress_is_the_share_of_the_steps(
     assert shares.told == sorted(shares.told)
     assert len(shares.told) >= 3 and 0.9 <= shares.told[-1] <= 1.0
     assert (tmp_path / "log").read_text().count("  CC  ") == 8
+
+
+def test_a_build_does_not_wait_for_its_steps_to_be_counted(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinhole.kernel.make._COUNT_AFTER_SECONDS", 0.2)
+    make = make_in(folders, tmp_path, Quiet(), confined=True)
+    # make -n runs what begins with +: this count takes a minute.
+    with (folders.build / "Makefile").open("a") as makefile:
+        makefile.write("slow: all\n\t+@case '$(MAKEFLAGS)' in *n*) sleep 60;; esac\n")
+    began = time.monotonic()
+    make.run("slow", text="building")
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("confined", [True, False])

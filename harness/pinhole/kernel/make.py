@@ -85,6 +85,7 @@ class Make:
         self._environment = environment
         self._log = log
         self._progress = progress
+        self._looking: subprocess.Popen[str] | None = None
 
     def run(self, *targets: str, text: str = "", settings: Sequence[str] = ()) -> Built:
         """Makes ``targets``; with ``text`` the percentage is shown behind it.
@@ -142,12 +143,20 @@ class Make:
         if not self._confinement.confined:
             return 0
         words = self._make(*targets, settings=["TMPOUT=/tmp/.tmp_$$$$"])
-        process = self._start([*words, "-n", "-k"], looks_only=True)
+        process = self._looking = self._start([*words, "-n", "-k"], looks_only=True)
         try:
             assert process.stdout is not None
             return sum(1 for line in process.stdout if _PLANNED in line)
         finally:
+            self._looking = None
             self._end(process)
+
+    def stop_looking(self) -> None:
+        """Nobody waits for ``planned`` any more, which another thread may be in."""
+        process = self._looking
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _make(self, *targets: str, settings: Sequence[str] = ()) -> list[str]:
         return ["make", f"-j{os.cpu_count() or 1}", *self._settings, *settings, *targets]
@@ -208,6 +217,7 @@ class _Counter:
         progress: Progress,
     ) -> None:
         self.steps = 0
+        self._make = make
         self._text = text
         self._progress = progress
         self._total: int | None = None
@@ -234,6 +244,7 @@ class _Counter:
         """No more lines come."""
         if self._timer is not None:
             self._timer.cancel()
+            self._make.stop_looking()
             if self._timer.is_alive():
                 self._timer.join()
 
@@ -241,7 +252,7 @@ class _Counter:
         done = self.steps
         planned = make.planned(targets)
         if planned:
-            self._total = done + planned
+            self._total = done + planned  # too few where it was stopped: then nothing follows
 
 
 def first_error(lines: Sequence[str]) -> str | None:
