@@ -132,6 +132,16 @@ def test_another_option_or_compiler_is_another_kernel(tree: Path) -> None:
     assert len(keys) == 3, "the name alone is no part of it"
 
 
+def test_modules_come_with_the_kernel_that_has_them(tree: Path) -> None:
+    plain = recipe_of(tree)
+    assert build.resolve(plain, Quiet(), offline=True).modules is None
+    recipe = replace(plain, config=replace(plain.config, options=(("CONFIG_ONE", "m"),)))
+    kernel = build.resolve(recipe, Quiet(), offline=True)
+    assert kernel.modules is not None and kernel.modules.is_relative_to(kernel.image.parent)
+    assert sorted(path.name for path in kernel.modules.iterdir()) == ["kernel", "modules.dep"]
+    assert (kernel.modules / "kernel" / "one.ko").is_file()
+
+
 def test_debian_and_tarball_kernels_come_from_their_archives(tree: Path, tmp_path: Path) -> None:
     source = tarball_of(tree, tmp_path / "linux.tar.gz")
     image = resolve(replace(recipe_of(tree), source=source))
