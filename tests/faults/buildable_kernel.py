@@ -37,6 +37,8 @@ $(build)/arch/x86/boot/bzImage: $(build)/mm/gup.o $(build)/mm/memory.o image
 	@mkdir -p $(dir $@); cat image $(build)/mm/gup.o $(build)/mm/memory.o > $@.new
 	@mv $@.new $@
 	@touch $(build)/System.map $(build)/vmlinux
+# make takes the last recipe of a target, not extra.mk's, so who brings modules says so.
+ifndef OWN_MODULES
 modules: $(build)/mm/memory.o
 	@echo '  LD [M]  $(build)/mm/one.ko'
 	@cp $(build)/mm/memory.o $(build)/mm/one.ko
@@ -45,6 +47,7 @@ modules_install:
 	@cp $(build)/mm/one.ko $(INSTALL_MOD_PATH)/lib/modules/6.12.117-pinhole-test/kernel/
 	@ln -s $(CURDIR) $(INSTALL_MOD_PATH)/lib/modules/6.12.117-pinhole-test/build
 	@echo kernel/one.ko: > $(INSTALL_MOD_PATH)/lib/modules/6.12.117-pinhole-test/modules.dep
+endif
 """
 
 

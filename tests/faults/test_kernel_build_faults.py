@@ -368,7 +368,7 @@ def test_nothing_is_written_through_a_link_that_a_build_left(
 
 def test_modules_are_copied_without_what_links_lead_to(tree: Path, secret: Path) -> None:
     (tree / "extra.mk").write_text(
-        "modules:\n\t@true\nmodules_install:\n\t@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/r\n"
+        "OWN_MODULES = 1\nmodules:\n\t@true\nmodules_install:\n\t@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/r\n"
         f"\t@cd $(INSTALL_MOD_PATH)/lib/modules/r; echo x > a.ko; mkfifo pipe; "
         f"ln -s {secret} b.ko; ln -s {secret.parent} build\n"
     )
@@ -381,7 +381,7 @@ def test_modules_are_copied_without_what_links_lead_to(tree: Path, secret: Path)
     (tree / "extra.mk").write_text(makefile.replace("/modules/r", "/modules/s"))
     assert [one.name for one in (resolve(recipe).parent / "lib/modules").iterdir()] == ["s"]
     swap = f"modules_install:\n\t@ln -s {secret.parent} $(INSTALL_MOD_PATH)\n"
-    (tree / "extra.mk").write_text(f"modules:\n\t@true\n{swap}")
+    (tree / "extra.mk").write_text(f"OWN_MODULES = 1\nmodules:\n\t@true\n{swap}")
     (secret.parent / "lib").mkdir()
     with pytest.raises(KernelError, match="is no folder"):
         resolve(recipe)
