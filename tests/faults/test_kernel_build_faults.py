@@ -368,7 +368,8 @@ def test_nothing_is_written_through_a_link_that_a_build_left(
 
 def test_modules_are_copied_without_what_links_lead_to(tree: Path, secret: Path) -> None:
     (tree / "extra.mk").write_text(
-        "OWN_MODULES = 1\nmodules:\n\t@true\nmodules_install:\n\t@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/r\n"
+        "OWN_MODULES = 1\nmodules:\n\t@true\n"
+        "modules_install:\n\t@mkdir -p $(INSTALL_MOD_PATH)/lib/modules/r\n"
         f"\t@cd $(INSTALL_MOD_PATH)/lib/modules/r; echo x > a.ko; mkfifo pipe; "
         f"ln -s {secret} b.ko; ln -s {secret.parent} build\n"
     )
