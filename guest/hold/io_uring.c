@@ -21,7 +21,7 @@ struct io_uring_state {
 	struct iovec buffers[BUFFERS];
 };
 
-static int setup(struct holding *holding, struct failure *why)
+static int io_uring_setup(struct holding *holding, struct failure *why)
 {
 	struct io_uring_state *state;
 	struct io_uring_params parameters;
@@ -47,7 +47,7 @@ static int setup(struct holding *holding, struct failure *why)
 	return 0;
 }
 
-static void hold(struct holding *holding, struct hold_result *result)
+static void io_uring_hold(struct holding *holding, struct hold_result *result)
 {
 	struct io_uring_state *state = holding->way_state;
 	size_t offset, left;
@@ -66,7 +66,7 @@ static void hold(struct holding *holding, struct hold_result *result)
 	result->pages = result->error ? 0 : holding->hold_bytes / holding->page_size_bytes;
 }
 
-static int release(struct holding *holding, struct failure *why)
+static int io_uring_release(struct holding *holding, struct failure *why)
 {
 	struct io_uring_state *state = holding->way_state;
 
@@ -80,7 +80,7 @@ static int release(struct holding *holding, struct failure *why)
 	return 0;
 }
 
-static void report(const struct holding *holding, struct json *json)
+static void io_uring_report(const struct holding *holding, struct json *json)
 {
 	const struct io_uring_state *state = holding->way_state;
 
@@ -91,8 +91,8 @@ const struct hold_path hold_io_uring = {
 	.name = "io_uring",
 	.summary = "io_uring fixed buffers: a long-term pin, one buffer a GiB",
 	.call = "io_uring_register(IORING_REGISTER_BUFFERS)",
-	.setup = setup,
-	.hold = hold,
-	.release = release,
-	.report = report,
+	.setup = io_uring_setup,
+	.hold = io_uring_hold,
+	.release = io_uring_release,
+	.report = io_uring_report,
 };

@@ -7,7 +7,7 @@
 
 #include "pinholder/pipes.h"
 
-static int setup(struct holding *holding, struct failure *why)
+static int vmsplice_setup(struct holding *holding, struct failure *why)
 {
 	struct pipes *pipes = calloc(1, sizeof(*pipes));
 
@@ -17,7 +17,7 @@ static int setup(struct holding *holding, struct failure *why)
 	return pipes_prepare(pipes, holding->page_size_bytes, why);
 }
 
-static void hold(struct holding *holding, struct hold_result *result)
+static void vmsplice_hold(struct holding *holding, struct hold_result *result)
 {
 	struct pipes *pipes = holding->way_state;
 
@@ -28,7 +28,7 @@ static void hold(struct holding *holding, struct hold_result *result)
 		pipes_close(pipes);
 }
 
-static int release(struct holding *holding, struct failure *why)
+static int vmsplice_release(struct holding *holding, struct failure *why)
 {
 	struct pipes *pipes = holding->way_state;
 
@@ -39,7 +39,7 @@ static int release(struct holding *holding, struct failure *why)
 	return 0;
 }
 
-static void report(const struct holding *holding, struct json *json)
+static void vmsplice_report(const struct holding *holding, struct json *json)
 {
 	const struct pipes *pipes = holding->way_state;
 
@@ -51,8 +51,8 @@ const struct hold_path hold_vmsplice = {
 	.name = "vmsplice",
 	.summary = "vmsplice into pipes that nobody reads: extra references, no pin",
 	.call = "vmsplice()",
-	.setup = setup,
-	.hold = hold,
-	.release = release,
-	.report = report,
+	.setup = vmsplice_setup,
+	.hold = vmsplice_hold,
+	.release = vmsplice_release,
+	.report = vmsplice_report,
 };

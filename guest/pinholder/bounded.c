@@ -51,9 +51,7 @@ static int be_child(struct life *life, pid_t parent, int (*live)(struct life *))
 	} else {
 		status = live(life);
 	}
-	if (status < 0)
-		say_error(life->doing, &life->why);
-	return status < 0 ? EXIT_FAILED : status;
+	return status < 0 ? say_error(life->doing, &life->why) : status;
 }
 
 /* Waits for the child's end or a signal for it, for seconds at most; negative: for good. */
@@ -195,14 +193,11 @@ static int outlive(struct watched *watched)
 		life->doing = "holder";
 		failed(&life->why, EINTR, "the holder's process was ended by SIG%s",
 		       sigabbrev_np(number));
-		say_error(life->doing, &life->why);
-		return EXIT_FAILED;
+		return say_error(life->doing, &life->why);
 	}
 	say_unanswered(watched);
 	status = live_on(life);
-	if (status < 0)
-		say_error(life->doing, &life->why);
-	return status < 0 ? EXIT_FAILED : status;
+	return status < 0 ? say_error(life->doing, &life->why) : status;
 }
 
 int live_bounded(struct life *life, double budget, double grace, int (*live)(struct life *))

@@ -34,7 +34,7 @@ void event_end(struct json *json)
 	}
 }
 
-void say_error(const char *doing, const struct failure *why)
+int say_error(const char *doing, const struct failure *why)
 {
 	char message[512];
 	struct json json;
@@ -43,12 +43,13 @@ void say_error(const char *doing, const struct failure *why)
 		 why->error ? strerror(why->error) : "failed", why->advice[0] ? "; " : "",
 		 why->advice);
 	fprintf(stderr, "pinholder: %s\n", message);
-	event_begin(&json, "error");
+	event_begin(&json, why->unsupported ? "unsupported" : "error");
 	json_string(&json, "doing", doing);
 	json_string(&json, "call", why->call);
 	json_errno(&json, why->error);
 	json_string(&json, "message", message);
 	event_end(&json);
+	return why->unsupported ? EXIT_UNSUPPORTED : EXIT_FAILED;
 }
 
 int orders_open(struct failure *why)

@@ -10,8 +10,8 @@ void event_begin(struct json *json, const char *name);
 /* Writes the line; a reader that has gone ends the process, which lets go of everything. */
 void event_end(struct json *json);
 
-/* {"event":"error"} and a line for people. */
-void say_error(const char *doing, const struct failure *why);
+/* {"event":"error"} or {"event":"unsupported"}, and a line for people; returns the exit status. */
+int say_error(const char *doing, const struct failure *why);
 
 enum order { ORDER_PAGES, ORDER_RELEASE };
 

@@ -5,15 +5,33 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static int fill(struct failure *why, int error, bool unsupported, const char *call,
+		va_list arguments)
+{
+	vsnprintf(why->call, sizeof(why->call), call, arguments);
+	why->error = error;
+	why->unsupported = unsupported;
+	why->advice[0] = '\0';
+	return -1;
+}
+
 int failed(struct failure *why, int error, const char *call, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, call);
-	vsnprintf(why->call, sizeof(why->call), call, arguments);
+	fill(why, error, false, call, arguments);
 	va_end(arguments);
-	why->error = error;
-	why->advice[0] = '\0';
+	return -1;
+}
+
+int unsupported(struct failure *why, int error, const char *call, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, call);
+	fill(why, error, true, call, arguments);
+	va_end(arguments);
 	return -1;
 }
 

@@ -107,6 +107,7 @@ static int hold(struct life *life, struct hold_result *result)
 	json_seconds(&json, "began", began);
 	json_seconds(&json, "seconds", ended - began);
 	json_uint(&json, "pages", result->pages);
+	json_uint(&json, "first_page", result->first_page);
 	if (holding->way->report)
 		holding->way->report(holding, &json);
 	event_end(&json);
@@ -160,6 +161,9 @@ static int release(struct life *life, bool held, const char *by)
 	say_released(held, by, boottime() - began);
 	if (held && play_tricks(life, AFTER_RELEASE) < 0)
 		return -1;
+	life->doing = "release";
+	if (holding->kind->release && holding->kind->release(holding, &life->why) < 0)
+		return -1;
 	life->doing = "verify";
 	return life->why.call[0] ? -1 : 0;
 }
@@ -181,10 +185,14 @@ static int live(struct life *life)
 	life->doing = "setup";
 	if (holding->way->setup(holding, &life->why) < 0)
 		return -1;
+	if (holding->way->own_memory)
+		holding->unmapped_by = holding->way->name;
 	if (take_memory(life) < 0 || play_tricks(life, AFTER_MEMORY) < 0 ||
 	    say_pages(life, "before") < 0)
 		return -1;
 	if (hold(life, &result) < 0 || say_pages(life, "after") < 0)
+		return -1;
+	if (!result.error && holding->kind->held && holding->kind->held(holding, &life->why) < 0)
 		return -1;
 	if (!result.error && play_tricks(life, AFTER_HOLD) < 0)
 		return -1;
@@ -226,6 +234,5 @@ int main(int argc, char **argv)
 	if (exit_status >= 0)
 		return exit_status;
 	/* Ending the process lets go of whatever it holds. */
-	say_error(life.doing, &life.why);
-	return EXIT_FAILED;
+	return say_error(life.doing, &life.why);
 }

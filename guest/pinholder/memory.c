@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "census.h"
 #include "clock.h"
 #include "events.h"
 #include "node.h"
@@ -53,6 +54,8 @@ static void say_memory(const struct holding *holding, const struct node_pages *p
 	json_uint(&json, "bytes", holding->size_bytes);
 	json_uint(&json, "pages", holding->size_bytes / holding->page_size_bytes);
 	json_seconds(&json, "seconds", seconds);
+	if (holding->kind->report)
+		holding->kind->report(holding, &json);
 	if (pages) {
 		json_object(&json, "pages_by_node");
 		for (i = 0; i < MAX_NODES; i++) {
@@ -67,51 +70,77 @@ static void say_memory(const struct holding *holding, const struct node_pages *p
 	event_end(&json);
 }
 
+static int check_node(struct life *life, const struct node_pages *pages)
+{
+	const struct holding *holding = &life->holding;
+	size_t total = holding->size_bytes / holding->page_size_bytes;
+
+	if (holding->node < 0 || pages->on[holding->node] == total)
+		return 0;
+	return failed(&life->why, 0, "only %zu of %zu pages are on node %d",
+		      pages->on[holding->node], total, holding->node);
+}
+
 int take_memory(struct life *life)
 {
 	struct holding *holding = &life->holding;
-	size_t total = holding->size_bytes / holding->page_size_bytes;
+	const struct memory_kind *kind = holding->kind;
 	struct node_pages pages;
 	double began;
 	int counted;
 
 	if (check_available(life) < 0)
 		return -1;
+	if (holding->way->own_memory)
+		return 0;
 	began = boottime();
 	life->doing = "memory";
-	if (holding->kind->map(holding, &life->why) < 0 || play_tricks(life, AFTER_MAP) < 0)
+	if (kind->map(holding, &life->why) < 0 || play_tricks(life, AFTER_MAP) < 0)
 		return -1;
 	life->doing = "memory";
-	if (holding->node >= 0 && node_bind(holding, &life->why) < 0)
+	if (holding->node >= 0 && (node_bind(holding, &life->why) < 0 ||
+				   node_bind_thread(holding->node, &life->why) < 0))
 		return -1;
 	renew_pattern(life);
 	counted = node_count_pages(holding, &pages, &life->why);
 	if (counted < 0 && life->why.error != ENOSYS)
 		return -1;
 	say_memory(holding, counted < 0 ? NULL : &pages, boottime() - began);
-	if (holding->node >= 0 && counted == 0 && pages.on[holding->node] != total) {
-		failed(&life->why, 0, "only %zu of %zu pages are on node %d",
-		       pages.on[holding->node], total, holding->node);
+	if (counted == 0 && check_node(life, &pages) < 0)
 		return -1;
-	}
+	if (kind->settle && kind->settle(holding, &life->why) < 0)
+		return -1;
+	if (holding->node >= 0 && node_bind_thread(-1, &life->why) < 0)
+		return -1;
 	return 0;
+}
+
+/* Where the memory's pages are, or those that the way made. */
+static int find_places(struct life *life, struct page_places *places)
+{
+	const struct holding *holding = &life->holding;
+
+	if (holding->way->own_memory)
+		return holding->way->places(holding, places, &life->why);
+	return find_pages(holding, places, &life->why);
 }
 
 int say_pages(struct life *life, const char *when)
 {
+	const struct holding *holding = &life->holding;
 	struct page_places places;
 	struct json json;
 
 	life->doing = "pages";
-	if (!life->holding.address) {
+	if (!holding->address && !holding->way->own_memory) {
 		event_begin(&json, "pages");
 		json_string(&json, "when", when);
 		json_null(&json, "runs");
-		json_string(&json, "unmapped_by", life->holding.unmapped_by);
+		json_string(&json, "unmapped_by", holding->unmapped_by);
 		event_end(&json);
 		return 0;
 	}
-	if (find_pages(&life->holding, &places, &life->why) < 0)
+	if (find_places(life, &places) < 0)
 		return -1;
 	event_begin(&json, "pages");
 	json_string(&json, "when", when);
@@ -122,6 +151,7 @@ int say_pages(struct life *life, const char *when)
 	json_uint(&json, "absent", places.absent);
 	json_uint(&json, "swapped", places.swapped);
 	json_uint(&json, "hidden", places.hidden);
+	say_census(&places, &json);
 	event_end(&json);
 	runs_free(&places.runs);
 	return 0;
@@ -129,17 +159,19 @@ int say_pages(struct life *life, const char *when)
 
 void renew_pattern(struct life *life)
 {
-	pattern_write(&life->holding, ++life->pattern);
+	if (life->holding.address)
+		pattern_write(&life->holding, ++life->pattern);
 }
 
 void say_pattern(struct life *life, const char *event)
 {
+	const struct holding *holding = &life->holding;
 	struct json json;
 	size_t bad;
 
 	event_begin(&json, event);
-	if (life->holding.address) {
-		bad = pattern_bad_pages(&life->holding, life->pattern);
+	if (holding->address) {
+		bad = pattern_bad_pages(holding, life->pattern);
 		json_bool(&json, "ok", bad == 0);
 		json_uint(&json, "bad_pages", bad);
 		if (bad)
@@ -147,7 +179,7 @@ void say_pattern(struct life *life, const char *event)
 	} else {
 		json_null(&json, "ok");
 		json_null(&json, "bad_pages");
-		json_string(&json, "unmapped_by", life->holding.unmapped_by);
+		json_string(&json, "unmapped_by", holding->unmapped_by);
 	}
 	event_end(&json);
 }

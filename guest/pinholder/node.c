@@ -104,6 +104,18 @@ int node_bind(const struct holding *holding, struct failure *why)
 	return 0;
 }
 
+int node_bind_thread(int node, struct failure *why)
+{
+	unsigned long mask[MAX_NODES / BITS] = { 0 };
+
+	if (node >= 0)
+		mask[(size_t)node / BITS] = 1UL << ((size_t)node % BITS);
+	if (syscall(SYS_set_mempolicy, node < 0 ? MPOL_DEFAULT : MPOL_BIND,
+		    node < 0 ? NULL : mask, node < 0 ? 0 : MAX_NODES + 1) < 0)
+		return failed(why, errno, "set_mempolicy(node %d)", node);
+	return 0;
+}
+
 int node_count_pages(const struct holding *holding, struct node_pages *pages, struct failure *why)
 {
 	size_t total = holding->size_bytes / holding->page_size_bytes;

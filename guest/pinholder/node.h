@@ -17,8 +17,13 @@ struct node_memory {
 };
 
 int node_memory(int node, struct node_memory *memory, struct failure *why);
-/* MPOL_BIND: pages come from this node or not at all. */
+/* MPOL_BIND: the memory's pages come from its node or not at all. */
 int node_bind(const struct holding *holding, struct failure *why);
+/*
+ * The same for all that this thread allocates from now on, as the pages of a file are, which know
+ * no policy of their own; node -1: back to the default.
+ */
+int node_bind_thread(int node, struct failure *why);
 
 struct node_pages {
 	size_t on[MAX_NODES];

@@ -77,7 +77,8 @@ static void help(void)
 	     "/sys/devices/system/memory/block_size_bytes)))\n"
 	     "\n"
 	     "exit status: 0 held and released; 1 the kernel refused the hold; 2 usage;\n"
-	     "3 something else failed; 4 the call that holds was killed (--hold-budget, or OOM).");
+	     "3 something else failed; 4 the call that holds was killed (--hold-budget, or OOM);\n"
+	     "5 this kernel or machine has not what the way or the kind takes.");
 }
 
 static void list(void)
@@ -189,6 +190,7 @@ void parse_options(int argc, char **argv, struct holding *holding, struct hold_b
 	holding->kind = find_memory_kind("anonymous");
 	holding->size_bytes = (size_t)16 << 20;
 	holding->node = -1;
+	holding->file = -1;
 	budget->seconds = 0;
 	budget->grace_seconds = 2;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -238,6 +240,10 @@ void parse_options(int argc, char **argv, struct holding *holding, struct hold_b
 		usage_error("unexpected argument '%s'", argv[optind]);
 	if (!holding->way)
 		usage_error("--hold WAY is missing");
+	if (holding->way->own_memory != (holding->kind == find_memory_kind("own")))
+		usage_error("%s", holding->way->own_memory ?
+			    "this way holds pages that it makes itself: --kind own" :
+			    "--kind own goes with ways that make the pages they hold");
 	if (!holding->hold_bytes)
 		holding->hold_bytes = holding->size_bytes;
 	if (holding->hold_bytes > holding->size_bytes)

@@ -10,6 +10,7 @@
 #define EXIT_USAGE 2
 #define EXIT_FAILED 3
 #define EXIT_KILLED 4
+#define EXIT_UNSUPPORTED 5
 
 /* How long the call that holds may take until its process is killed; 0 seconds: as it likes. */
 struct hold_budget {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 extern const struct hold_path hold_io_uring, hold_vmsplice;
-extern const struct memory_kind kind_anonymous;
+extern const struct memory_kind kind_anonymous, kind_own;
 extern const struct trick trick_extra_reference, trick_isolated_elsewhere, trick_munmap;
 
 const struct hold_path *const hold_paths[] = {
@@ -16,6 +16,7 @@ const struct hold_path *const hold_paths[] = {
 
 const struct memory_kind *const memory_kinds[] = {
 	&kind_anonymous,
+	&kind_own,
 	NULL,
 };
 

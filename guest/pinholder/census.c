@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the kernel says of each page: /proc/kpageflags and /proc/kpagecount, counted. */
+#include "census.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/kernel-page-flags.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ENTRIES 512
+#define MOST_MAPPED 1024	/* a page that is mapped more often counts as so many */
+
+/* The kernel's own include/linux/kernel-page-flags.h; not in the header for programs. */
+#ifndef KPF_MLOCKED
+#define KPF_MLOCKED 33
+#endif
+
+static const struct {
+	const char *name;
+	unsigned int bit;
+} flags[] = {
+	{ "LOCKED", KPF_LOCKED },
+	{ "WRITEBACK", KPF_WRITEBACK },
+	{ "DIRTY", KPF_DIRTY },
+	{ "LRU", KPF_LRU },
+	{ "MMAP", KPF_MMAP },
+	{ "ANON", KPF_ANON },
+	{ "SWAPCACHE", KPF_SWAPCACHE },
+	{ "SWAPBACKED", KPF_SWAPBACKED },
+	{ "COMPOUND_HEAD", KPF_COMPOUND_HEAD },
+	{ "COMPOUND_TAIL", KPF_COMPOUND_TAIL },
+	{ "HUGE", KPF_HUGE },
+	{ "THP", KPF_THP },
+	{ "KSM", KPF_KSM },
+	{ "UNEVICTABLE", KPF_UNEVICTABLE },
+	{ "MLOCKED", KPF_MLOCKED },
+	{ "OFFLINE", KPF_OFFLINE },	/* up to 5.x, of a balloon */
+	{ "HWPOISON", KPF_HWPOISON },
+};
+
+#define FLAGS (sizeof(flags) / sizeof(flags[0]))
+
+struct census {
+	uint64_t flagged[FLAGS];
+	uint64_t mapped[MOST_MAPPED + 1];
+};
+
+/* The entries of frames [first, first + count) of a file with 8 bytes a frame. */
+static bool read_entries(int fd, uint64_t *entries, uint64_t first, uint64_t count)
+{
+	ssize_t wanted = (ssize_t)(count * sizeof(entries[0]));
+
+	return pread(fd, entries, (size_t)wanted, (off_t)(first * sizeof(entries[0]))) == wanted;
+}
+
+static bool count_frames(struct census *census, int flags_fd, int counts_fd, uint64_t first,
+			 uint64_t count, uint64_t times)
+{
+	uint64_t words[ENTRIES], counts[ENTRIES], i;
+	size_t flag;
+
+	if (!read_entries(flags_fd, words, first, count) ||
+	    !read_entries(counts_fd, counts, first, count))
+		return false;
+	for (i = 0; i < count; i++) {
+		for (flag = 0; flag < FLAGS; flag++)
+			if (words[i] & (1ULL << flags[flag].bit))
+				census->flagged[flag] += times;
+		census->mapped[counts[i] < MOST_MAPPED ? counts[i] : MOST_MAPPED] += times;
+	}
+	return true;
+}
+
+static bool take(struct census *census, const struct page_places *places)
+{
+	int flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	int counts_fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+	bool whole = flags_fd >= 0 && counts_fd >= 0 && !places->hidden;
+	uint64_t low, frames, done, batch;
+	size_t i;
+
+	for (i = 0; i < places->runs.count && whole; i++) {
+		const struct run *run = &places->runs.run[i];
+
+		if (run->pfn == PFN_ABSENT)
+			continue;
+		low = run->step < 0 ? run->pfn - run->count + 1 : run->pfn;
+		frames = run->step ? run->count : 1;
+		for (done = 0; done < frames && whole; done += batch) {
+			batch = frames - done < ENTRIES ? frames - done : ENTRIES;
+			whole = count_frames(census, flags_fd, counts_fd, low + done, batch,
+					     run->step ? 1 : run->count);
+		}
+	}
+	if (flags_fd >= 0)
+		close(flags_fd);
+	if (counts_fd >= 0)
+		close(counts_fd);
+	return whole;
+}
+
+void say_census(const struct page_places *places, struct json *json)
+{
+	struct census census;
+	char key[24];
+	size_t i;
+
+	memset(&census, 0, sizeof(census));
+	if (!take(&census, places)) {
+		json_null(json, "flags");
+		json_null(json, "mapcounts");
+		return;
+	}
+	json_object(json, "flags");
+	for (i = 0; i < FLAGS; i++)
+		if (census.flagged[i])
+			json_uint(json, flags[i].name, census.flagged[i]);
+	json_object_end(json);
+	json_object(json, "mapcounts");
+	for (i = 0; i <= MOST_MAPPED; i++) {
+		snprintf(key, sizeof(key), "%zu", i);
+		if (census.mapped[i])
+			json_uint(json, key, census.mapped[i]);
+	}
+	json_object_end(json);
+}
