@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pinhole.needs import Needs
+from pinhole.versions import in_range
 
 
 class Reference(StrEnum):
@@ -18,18 +19,32 @@ class Reference(StrEnum):
 
     LONGTERM_PIN = "long-term pin"
     """FOLL_PIN | FOLL_LONGTERM: counted by nr_foll_pin_*, must leave ZONE_MOVABLE first."""
-    GET = "reference"
-    """FOLL_GET or a plain reference: nr_foll_pin_* do not move (mm/gup.c)."""
+    SHORT_TERM = "short-term pin or reference"
+    """FOLL_PIN without FOLL_LONGTERM, FOLL_GET, or a plain reference: which of them it is differs
+    by kernel version (O_DIRECT went from FOLL_GET to FOLL_PIN in 6.5), and the counters tell."""
 
 
 @dataclass(frozen=True)
 class HoldPath:
-    """A way to hold pages. ``name`` is pinholder's ``--hold``."""
+    """A way to hold pages. ``name`` is pinholder's ``--hold``.
+
+    ``own_memory``: it holds pages that it makes itself, so it goes with the kind ``own`` alone.
+    ``references_in`` is a range of upstream versions in which a way that pins now took plain
+    references, which the pin counters do not see.
+    """
 
     name: str
     summary: str
     reference: Reference
+    own_memory: bool = False
+    references_in: str | None = None
     needs: Needs = field(default_factory=Needs)
+
+    def is_longterm(self, kernel_version: str) -> bool:
+        """Whether it takes a long-term pin in the upstream version ``kernel_version``."""
+        if self.reference is not Reference.LONGTERM_PIN:
+            return False
+        return self.references_in is None or not in_range(kernel_version, self.references_in)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,6 @@ from pinhole.scenario.part import HoldPath, Reference
 VMSPLICE = HoldPath(
     name="vmsplice",
     summary="vmsplice into a pipe that nobody reads: references, no long-term pin",
-    reference=Reference.GET,
+    reference=Reference.SHORT_TERM,
     needs=Needs(options=frozenset({"CONFIG_MMU"})),
 )
