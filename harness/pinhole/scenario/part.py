@@ -47,12 +47,33 @@ class HoldPath:
         return self.references_in is None or not in_range(kernel_version, self.references_in)
 
 
+class Start(StrEnum):
+    """How a kind's pages are just before the hold."""
+
+    PRESENT = "present"
+    """Each page in a frame of its own."""
+    MERGED = "merged"
+    """Many pages in few frames (KSM)."""
+    SWAPPED = "swapped out"
+    """In swap, in no frame at all."""
+
+
 @dataclass(frozen=True)
 class MemoryKind:
-    """A kind of memory. ``name`` is pinholder's ``--kind``."""
+    """A kind of memory. ``name`` is pinholder's ``--kind``.
+
+    ``flags`` are those of /proc/kpageflags (without ``KPF_``) that every page of it shows before the
+    hold, ``lacks`` those that none shows: so that it was this kind is evidence, not a claim.
+    ``unit_bytes`` is the size of its folios where these are no single pages: a pin may be counted
+    once a folio then.
+    """
 
     name: str
     summary: str
+    flags: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+    starts: Start = Start.PRESENT
+    unit_bytes: int | None = None
     needs: Needs = field(default_factory=Needs)
 
 
