@@ -17,6 +17,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from pinhole import __version__
+from pinhole.commands import catalogue as catalogue_command
 from pinhole.commands import compare as compare_command
 from pinhole.commands.kernel import kernel_app
 from pinhole.errors import HostError, PinholeError
@@ -205,6 +206,7 @@ def judge(
 
 
 app.command(epilog=examples(*compare_command.EXAMPLES))(compare_command.compare)
+app.command(epilog=examples(*catalogue_command.EXAMPLES))(catalogue_command.catalogue)
 
 
 @plan_app.command("check", epilog=examples("pinhole plan check my-plan.yaml"))

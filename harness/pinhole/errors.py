@@ -82,5 +82,9 @@ class HolderError(GuestCommandError):
     """pinholder could not do what the scenario asks of it (the scenario's status is ERROR)."""
 
 
+class UnsupportedError(PinholeError):
+    """The guest lacks what a scenario takes, as the guest itself said (its status is SKIP)."""
+
+
 class EvidenceError(PinholeError):
     """A run's directory, or a file in it, cannot be read back."""

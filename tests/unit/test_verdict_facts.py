@@ -45,6 +45,7 @@ CONTEXT_NAMES = {
         *("boottime", "pid", "version", "way", "kind", "tricks", "size_bytes", "hold_bytes"),
         *("node", "memlock_limit_bytes", "total_bytes", "free_bytes", "usable_bytes", "address"),
         *("bytes", "pages_by_node", "pages", "seconds", "began", "call", "errno", "errno_name"),
+        *("flags", "mapcounts", "first_page"),
         *(
             "buffers",
             "pipes",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from pinhole.errors import BudgetError, HolderError
+from pinhole.errors import BudgetError, HolderError, UnsupportedError
 from pinhole.guest.channel import Channel, Completed, GuestProcess
 from pinhole.guest.deadline import Deadline
 from pinhole.guest.holder_events import (
@@ -18,6 +18,7 @@ from pinhole.guest.holder_events import (
     PagesEvent,
     ReleasedEvent,
     UnansweredEvent,
+    UnsupportedEvent,
     parse_event,
 )
 from pinhole.guest.parse_error import quoted
@@ -67,7 +68,10 @@ class Holder:
         return cls(channel.spawn([PROGRAM, *arguments], budget=budget + _START_SECONDS))
 
     def await_hold(self, budget: float) -> None:
-        """Waits until it holds, was refused, or its call had to be killed; leaves it running."""
+        """Waits until it holds, was refused, or its call had to be killed; leaves it running.
+
+        Raises ``UnsupportedError`` where it found that the guest lacks what the hold takes.
+        """
         self._await(
             "holding", "refused", "killed", deadline=Deadline(budget, shown(self._process.argv))
         )
@@ -158,6 +162,8 @@ class Holder:
             event = self._next(deadline)
             if event is None:
                 raise self._ended_early(names, deadline)
+            if isinstance(event, UnsupportedEvent):
+                raise UnsupportedError(f"this guest cannot do it: {event.message}")
             if isinstance(event, ErrorEvent):
                 raise HolderError(f"{PROGRAM} failed: {event.message}")
             if event.event in names:

@@ -109,6 +109,12 @@ class ErrorEvent(HolderEvent):
     errno_name: str | None = None
 
 
+class UnsupportedEvent(ErrorEvent):
+    """This kernel or machine has not what the way, the kind or a trick takes: ``call`` says so."""
+
+    call: str
+
+
 HolderEventT = TypeVar("HolderEventT", bound=HolderEvent)
 
 _KINDS: dict[str, type[HolderEvent]] = {
@@ -120,6 +126,7 @@ _KINDS: dict[str, type[HolderEvent]] = {
     "verify": VerifyEvent,
     "released": ReleasedEvent,
     "error": ErrorEvent,
+    "unsupported": UnsupportedEvent,
 }
 
 

@@ -68,3 +68,11 @@ def parse_log(data: bytes) -> KernelLog:
 def mark(channel: Channel, text: str, *, budget: float) -> None:
     """Writes ``text``, one line of at most 900 bytes, into the kernel's log."""
     channel.run(["pinguest", "mark", text], budget=budget).check()
+
+
+def since(text: str, records: str) -> str:
+    """``records`` from the mark ``text`` on; empty where it is not among them."""
+    lines = records.splitlines(keepends=True)
+    ends = (number for number, line in enumerate(lines) if line.rstrip("\n").endswith(f";{text}"))
+    first = next(ends, len(lines))
+    return "".join(lines[first:])

@@ -23,9 +23,17 @@ from pinhole.guest.text import (
 from pinhole.health.kmsg import KmsgRecord, parse_kmsg
 from pinhole.plan import Scenario
 from pinhole.scenario.facts import EvidenceGapError, Facts
-from pinhole.scenario.held_pages import HeldPages, located, page_ranges
+from pinhole.scenario.held_pages import (
+    HeldPages,
+    PageRun,
+    located,
+    page_ranges,
+    page_runs,
+    pages_in,
+)
 from pinhole.scenario.hold import HOLD_PATHS
-from pinhole.scenario.part import HoldPath, Reference
+from pinhole.scenario.kind import MEMORY_KINDS
+from pinhole.scenario.part import HoldPath, MemoryKind, Reference, Start
 from pinhole.scenario.trick import TRICKS
 
 MOVABLE = "Movable"
@@ -33,7 +41,7 @@ NODE = "/sys/devices/system/node/node"
 _HOLDER_EVENTS = frozenset(
     {
         *("start", "available", "memory", "pages", "hold", "trick", "usable", "holding", "refused"),
-        *("verify", "released", "error", "unanswered", "killed"),
+        *("verify", "released", "error", "unsupported", "unanswered", "killed"),
     }
 )
 _OF_AN_ANSWER = frozenset({"hold", "holding", "refused", "usable"})
@@ -50,11 +58,14 @@ class Case:
         self.facts = facts
         self._kernel_key = kernel_key
         self.way: HoldPath = HOLD_PATHS[scenario.hold]
+        self.kind: MemoryKind = MEMORY_KINDS[scenario.kind]
 
     @property
     def longterm(self) -> bool:
-        """Whether the hold is a long-term pin, which placement is about."""
-        return self.way.reference is Reference.LONGTERM_PIN
+        """Whether the hold is a long-term pin on this kernel, which placement is about."""
+        if self.way.references_in is None:
+            return self.way.reference is Reference.LONGTERM_PIN
+        return self.way.is_longterm(self.facts.text("kernel", "version"))
 
     def require_belonging(self) -> None:
         """The evidence must be of this scenario, of this kernel, and of the guest that ran it."""
@@ -170,28 +181,36 @@ class Case:
         self.event("refused")
         return self.facts.text(*path, "errno_name")
 
-    def pages(self, when: str, snapshot: str) -> HeldPages:
-        """Where the holder's pages are: its pagemap against the zones' ranges.
+    def before(self) -> HeldPages:
+        """Where the memory's pages are just before the hold: all of them, of the scenario's kind.
 
-        ``when`` is ``before`` or ``after`` the hold. All of the scenario's pages must be present,
-        distinct, and each in exactly one zone.
+        Of a kind that is swapped out none is anywhere, and that must be so.
         """
-        page_bytes = self.page_size_bytes()
-        if self.facts.integer(*self.event("start"), "page_size_bytes") != page_bytes:
-            raise EvidenceGapError("guest and holder disagree about the size of a page")
-        path = self.event("pages", when=when)
-        # Which of the two events this is must itself be evidence.
-        self.facts.text(*path, "when")
-        ranges = page_ranges(self.facts.value(*path, "runs"))
-        absent = self.facts.integer(*path, "absent")
-        count = sum(last - first + 1 for first, last in ranges)
-        wanted = self.scenario.size // page_bytes
-        if count != wanted or absent:
+        path, runs = self._memory("before")
+        absent, swapped = (self.facts.integer(*path, name) for name in ("absent", "swapped"))
+        total = sum(run.count for run in runs)
+        if self.kind.starts is Start.SWAPPED:
+            if absent != total or swapped != total:
+                raise EvidenceGapError(
+                    f"{swapped} of {total} pages were swapped out before the hold, not all"
+                )
+            return self._located((), "plugged", 0)
+        if absent or swapped:
             raise EvidenceGapError(
-                f"the holder's pagemap shows {count} pages {when} the hold ({absent} absent), "
-                f"the scenario holds {wanted}"
+                f"{absent} of {total} pages were absent before the hold, {swapped} swapped out"
             )
-        return located(ranges, self.zones(snapshot), self.block_size_bytes() // page_bytes)
+        self._require_kind(path, total)
+        return self._located(runs, "plugged", total)
+
+    def after(self, first: int | None = None, count: int | None = None) -> HeldPages:
+        """Where pages are just after the hold: those that were held, or ``count`` others."""
+        _, runs = self._memory("after")
+        if first is None or count is None:
+            path = self.event("hold")
+            first, count = (self.facts.integer(*path, name) for name in ("first_page", "pages"))
+        if first < 0 or count < 0:
+            raise EvidenceGapError(f"pinholder cannot hold {count} pages from page {first} on")
+        return self._located(pages_in(runs, first, count), "held", count)
 
     def tricks_played(self) -> list[str]:
         """The scenario's tricks that the holder came to: a refused hold has no second half."""
@@ -231,13 +250,8 @@ class Case:
             if self.facts.integer(*self.event("trick", trick=name), "result") < 0:
                 raise EvidenceGapError("the trick that was to hold pages failed")
         pages = max(holding.values())
-        self.pages("after", "held")
-        path = self.event("pages", when="after")
-        first, count, step = list(self.facts.value(*path, "runs"))[-1]
-        pages = min(count, pages)
-        end = page_ranges([[first + step * (count - pages), pages, step]])
-        block_pages = self.block_size_bytes() // self.page_size_bytes()
-        return located(end, self.zones("held"), block_pages).by_block
+        total = self.scenario.size // self.page_size_bytes()
+        return self.after(total - pages, pages).by_block
 
     # -- what the kernel said and counted
 
@@ -263,32 +277,119 @@ class Case:
 
     def require_start_in_movable(self) -> None:
         """Only pages that were in removable memory can show what the kernel does with them."""
-        before = self.pages("before", "plugged")
+        if self.way.own_memory:
+            return  # they are made by the hold
+        before = self.before()
         started = before.by_zone.get((self.node(), MOVABLE), 0)
-        if started != before.count:
+        if started != before.frames:
             raise EvidenceGapError(
-                f"only {started} of {before.count} pages were in node {self.node()}'s ZONE_MOVABLE "
-                "before the hold: nothing was asked of the kernel"
+                f"only {started} of {before.frames} pages were in node {self.node()}'s "
+                "ZONE_MOVABLE before the hold: nothing was asked of the kernel"
             )
 
     def held(self) -> HeldPages:
         """The pages held, once the three sources agree on them."""
         self.require_start_in_movable()
-        pages = self.pages("after", "held")
-        taken = self.facts.integer(*self.event("hold"), "pages")
-        if taken != pages.count:
-            raise EvidenceGapError(
-                f"the hold took {taken} of the {pages.count} pages of its memory"
-            )
+        pages = self.after()
+        total = self.scenario.size // self.page_size_bytes()
+        if self.way.own_memory:
+            _, runs = self._memory("after")
+            total = sum(run.count for run in runs)
+        if pages.count != total and not self.way.partial:
+            raise EvidenceGapError(f"the hold took {pages.count} of the {total} pages there")
+        self._require_counted(pages)
+        return pages
+
+    def _require_counted(self, pages: HeldPages) -> None:
+        """nr_foll_pin_* must have grown by what the pages say, on each node."""
         counted = self.pins_taken()
+        if not self.longterm and not any(counted.values()):
+            return  # plain references: the counters do not see them
         for node, pins in counted.items():
-            expected = pages.on_node(node) if self.longterm else 0
-            if pins != expected:
+            fitting = self._fitting_pins(pages, node)
+            if pins not in fitting:
+                said = " or ".join(str(one) for one in sorted(fitting))
                 raise EvidenceGapError(
                     f"node {node}'s pin counters and pagemap disagree: {pins} pins were taken, "
-                    f"{expected} pages of the hold are there to be counted"
+                    f"{said} pages of the hold are there to be counted"
                 )
-        return pages
+
+    def _fitting_pins(self, pages: HeldPages, node: int) -> set[int]:
+        """How many pins the pages on ``node`` may count as: one each, or one a large folio.
+
+        io_uring keeps one pin of each folio of a buffer (since 6.12, io_uring/rsrc.c:
+        io_check_coalesce_buffer()).
+        """
+        frames = pages.on_node(node)
+        fitting = {frames if pages.frames == pages.count or not frames else pages.count}
+        if self.kind.unit_bytes is not None and frames:
+            unit = self.kind.unit_bytes // self.page_size_bytes()
+            zones = [zone for zone in self.zones("held") if zone.node == node]
+            fitting.add(
+                len(
+                    {
+                        folio
+                        for first, last in pages.ranges
+                        if any(zone.spans(first) for zone in zones)
+                        for folio in range(first // unit, last // unit + 1)
+                    }
+                )
+            )
+        return fitting
+
+    def _memory(self, when: str) -> tuple[tuple[str | int, ...], tuple[PageRun, ...]]:
+        """The event that says where the memory's pages are, and its runs, whole."""
+        page_bytes = self.page_size_bytes()
+        if self.facts.integer(*self.event("start"), "page_size_bytes") != page_bytes:
+            raise EvidenceGapError("guest and holder disagree about the size of a page")
+        path = self.event("pages", when=when)
+        # Which of the two events this is must itself be evidence.
+        self.facts.text(*path, "when")
+        runs = page_runs(self.facts.value(*path, "runs"))
+        absent = sum(run.count for run in runs if run.first is None)
+        if self.facts.integer(*path, "absent") != absent:
+            raise EvidenceGapError(
+                f"pinholder contradicts itself about absent pages {when} the hold"
+            )
+        count, wanted = sum(run.count for run in runs), self.scenario.size // page_bytes
+        if count != wanted and not self.way.own_memory:
+            raise EvidenceGapError(
+                f"the holder's pagemap shows {count} pages {when} the hold, the scenario has "
+                f"{wanted}"
+            )
+        return path, runs
+
+    def _located(self, runs: tuple[PageRun, ...], snapshot: str, count: int) -> HeldPages:
+        ranges = page_ranges(runs, merged=self.kind.starts is Start.MERGED)
+        block_pages = self.block_size_bytes() // self.page_size_bytes()
+        return located(ranges, self.zones(snapshot), block_pages, count)
+
+    def _require_kind(self, path: tuple[str | int, ...], total: int) -> None:
+        """The kernel's flags of each page must be those of the scenario's kind of memory."""
+        if not self.kind.flags and not self.kind.lacks:
+            return
+        flags = self.facts.mapping(*path, "flags")
+        for name in sorted(self.kind.flags):
+            having = self.facts.integer(*path, "flags", name) if name in flags else 0
+            if having != total:
+                raise EvidenceGapError(
+                    f"only {having} of {total} pages have the flag {name} of {self.kind.name}"
+                )
+        for name in sorted(self.kind.lacks & flags.keys()):
+            having = self.facts.integer(*path, "flags", name)
+            raise EvidenceGapError(
+                f"{having} of {total} pages have the flag {name}, which {self.kind.name} lacks"
+            )
+
+    def census(self, path: tuple[str | int, ...], name: str) -> dict[str, int]:
+        """``flags`` or ``mapcounts`` of a ``pages`` event: how many pages, by flag or count.
+
+        Empty where the guest could not read the files that it is from.
+        """
+        if self.facts.optional(*path, name) is None:
+            return {}
+        found = self.facts.mapping(*path, name)
+        return {key: self.facts.integer(*path, name, key) for key in sorted(found)}
 
     def _event_names(self) -> list[str]:
         """The names of pinholder's events, in order."""

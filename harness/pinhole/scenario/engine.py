@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from types import FrameType
 
 from pinhole.boot.base import BASE_NEEDS
 from pinhole.boot.image import build
-from pinhole.errors import GuestCommandError, PinholeError, TimeLimitError
+from pinhole.errors import GuestCommandError, PinholeError, TimeLimitError, UnsupportedError
 from pinhole.guest.guest import INITRD, Guest, Launch, booted, machine_spec
 from pinhole.kernel.bootable import Kernel
 from pinhole.machine.spec import command_line
@@ -39,6 +39,8 @@ class Job:
 
     ``folder`` exists and gets the evidence and the logs. ``removal_budget`` (seconds for one try
     to take a block away) and ``timeout`` (seconds for the whole job) are the user's, if any.
+    ``ask_guest``: what the kernel lacks is not read from its configuration but found out in the
+    guest, by trying.
     """
 
     scenario: Scenario
@@ -49,11 +51,15 @@ class Job:
     repetition: int = 0
     removal_budget: float | None = None
     timeout: float | None = None
+    ask_guest: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a job came to; the record is made of it. ``seconds`` are those of the host's clock."""
+    """What a job came to; the record is made of it. ``seconds`` are those of the host's clock.
+
+    ``left_clean`` is said of a job without a verdict: what it had plugged has left again.
+    """
 
     status: Status
     reason: str | None
@@ -62,7 +68,11 @@ class Result:
     started: str
     seconds: float
     phases: dict[str, float]
+    left_clean: bool = False
 
+
+GuestSource = Callable[[Job], AbstractContextManager[tuple[Guest, int]]]
+"""A guest for a job, and how many scenarios were played in it before; it ends its own guests."""
 
 OnFailure = Callable[[Guest, Result], None]
 """Called while the guest still runs, where a scenario did not go as expected."""
@@ -101,9 +111,17 @@ def dry_run(job: Job, progress: Progress) -> list[str]:
     return _command_line(job, image.initramfs)
 
 
-def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -> Result:
-    """Runs ``job``. Failures of the guest, the machine and pinhole itself are in the result;
-    only an interruption (Ctrl-C, SIGTERM) and a full disk are raised."""
+def run_job(
+    job: Job,
+    progress: Progress,
+    on_failure: OnFailure | None = None,
+    guests: GuestSource | None = None,
+) -> Result:
+    """Runs ``job`` in a guest of its own, or in one of ``guests``.
+
+    Failures of the guest, the machine and pinhole itself are in the result; only an interruption
+    (Ctrl-C, SIGTERM) and a full disk are raised.
+    """
     started, began = datetime.now(UTC).isoformat(), time.monotonic()
     evidence = Evidence(
         scenario=job.scenario.model_dump(mode="json"),
@@ -138,6 +156,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
             started=started,
             seconds=time.monotonic() - began,
             phases=phases,
+            left_clean=evidence.unplug is not None and evidence.unplug.outcome == "removed",
         )
 
     def judged(reason: str | None = None) -> Result:
@@ -147,7 +166,7 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
             judge(job.scenario, evidence.model_dump(mode="json"), job.kernel.key),
         )
 
-    skipped = why_skipped(job.scenario, job.kernel)
+    skipped = None if job.ask_guest else why_skipped(job.scenario, job.kernel)
     if skipped is not None:
         return result(Status.SKIP, skipped)
     evidence.save(job.folder)  # a job that is killed before it is up has been begun all the same
@@ -155,17 +174,10 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
     try:
         with (
             _time_limit(job.timeout, job.scenario.name),
-            booted(
-                job.kernel,
-                needs_of(job.scenario),
-                topology_of(job.machine),
-                job.launch,
-                job.folder,
-                progress,
-            ) as guest,
+            (guests or _own_guest(progress))(job) as (guest, position),
         ):
             try:
-                play.run(guest)
+                play.run(guest, position)
                 evidence.end = EndEvidence(completed=True)
                 found = judged()
             except PinholeError as error:
@@ -183,6 +195,18 @@ def run_job(job: Job, progress: Progress, on_failure: OnFailure | None = None) -
         raise
     finally:
         evidence.save(job.folder)
+
+
+def _own_guest(progress: Progress) -> GuestSource:
+    """A source of guests that nothing has touched, each for one job."""
+
+    @contextmanager
+    def fresh(job: Job) -> Iterator[tuple[Guest, int]]:
+        needs, topology = needs_of(job.scenario), topology_of(job.machine)
+        with booted(job.kernel, needs, topology, job.launch, job.folder, progress) as guest:
+            yield guest, 0
+
+    return fresh
 
 
 def _command_line(job: Job, initrd: Path) -> list[str]:
@@ -205,6 +229,8 @@ def _after_error(
 
 
 def _status_of(error: PinholeError) -> Status:
+    if isinstance(error, UnsupportedError):
+        return Status.SKIP
     return Status.ERROR if isinstance(error, GuestCommandError) else Status.MISS
 
 

@@ -19,6 +19,7 @@ from pinhole.scenario.ruling import Ruling, State
 _PANIC_EVENTS = frozenset({"GUEST_PANICKED", "GUEST_CRASHLOADED"})
 _RESET_REASONS = frozenset({"guest-reset", "guest-panic"})
 _EVENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_AFTER_OTHERS = re.compile(r" after [1-9][0-9]* others$")
 _TAINT = "/proc/sys/kernel/tainted"
 
 
@@ -66,8 +67,11 @@ def _log(case: Case) -> tuple[KmsgRecord, ...]:
     if case.facts.flag("kmsg", "overrun") or not case.facts.flag("kmsg", "complete"):
         raise EvidenceGapError("the kernel's log was overwritten or cut before it was read")
     records = case.log()
+    begin, end = case.facts.text("kmsg", "begin_mark"), case.facts.text("kmsg", "end_mark")
     # Sequence numbers begin at 0 with the boot (kernel/printk): a log cut at its head shows too.
-    if not records or records[0].sequence != 0:
+    # In a guest that has played others before, the scenario's own log begins with its mark.
+    shared = _AFTER_OTHERS.search(begin) is not None
+    if not records or (records[0].text != begin if shared else records[0].sequence != 0):
         raise EvidenceGapError("the kernel's log does not begin with its first record")
     for previous, record in pairwise(records):
         if record.sequence != previous.sequence + 1:
@@ -76,7 +80,6 @@ def _log(case: Case) -> tuple[KmsgRecord, ...]:
                 f"{record.sequence}"
             )
     texts = [record.text for record in records]
-    begin, end = case.facts.text("kmsg", "begin_mark"), case.facts.text("kmsg", "end_mark")
     if not begin or not end or texts.count(begin) != 1 or texts[-1:] != [end]:
         raise EvidenceGapError("the kernel's log lacks the scenario's first or last mark")
     return records

@@ -79,7 +79,7 @@ def _blocks(case: Case) -> list[str]:
 
 def _contents(case: Case) -> list[str]:
     path = case.event("verify")
-    gone = case.never_returned()
+    gone = case.never_returned() or case.way.own_memory
     if gone or not all(TRICKS[trick].keeps_contents for trick in case.tricks_played()):
         # The memory is gone, so pinholder must not claim to have read it.
         if any(case.facts.optional(*path, name) is not None for name in ("ok", "bad_pages")):

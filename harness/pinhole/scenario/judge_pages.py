@@ -21,6 +21,8 @@ def pin_outcome(case: Case) -> Outcome:
         leaked = any(case.pins_taken().values())
         return Outcome(word=words.REFUSED_LEAKY if leaked else words.REFUSED, errno=errno)
     held = case.held()
+    if not held.count:
+        return Outcome(word=words.NOT_HELD)
     if not case.longterm:
         return Outcome(word=words.HELD)
     return Outcome(word=words.PINNED_IN_MOVABLE if held.in_zone(MOVABLE) else words.MIGRATED)
@@ -36,7 +38,7 @@ def hold_seconds(case: Case) -> float:
 def placement(case: Case) -> Ruling:
     """A long-term pin that succeeded has no page in ZONE_MOVABLE or CMA."""
     if not case.longterm:
-        return Ruling(State.NOT_APPLICABLE, f"{case.way.name} takes no long-term pin")
+        return Ruling(State.NOT_APPLICABLE, f"{case.way.name} takes no long-term pin here")
     if case.never_returned():
         return Ruling(State.NOT_APPLICABLE, f"the pin never returned: {unanswered_outcome(case)}")
     errno = case.hold_refused()
@@ -81,6 +83,8 @@ def clean_refusal(case: Case) -> Ruling:
             pages=leaked,
         )
     path = case.event("usable")
+    if case.way.own_memory:
+        return Ruling(State.KEPT, f"after {errno} no page is pinned", pages=0)
     bad = case.facts.integer(*path, "bad_pages")
     if not case.facts.flag(*path, "ok") or bad:
         return Ruling(State.BROKEN, f"after {errno} {bad} pages cannot be used any more", pages=bad)

@@ -44,6 +44,11 @@ def second_round(case: Case) -> tuple[BlockOutcome, ...]:
 def removal(case: Case) -> Ruling:
     """What holds nothing goes away in its budget; what holds pages is answered in bounded time."""
     outcomes = first_round(case)
+    for one in outcomes:
+        if one.outcome.word == words.REMOVED and one.held_pages:
+            raise EvidenceGapError(
+                f"{one.block} went offline although pagemap shows {one.held_pages} held pages in it"
+            )
     holes = [one for one in outcomes if not _kept(one)]
     tally = _tally(outcomes)
     if not holes:
@@ -114,7 +119,7 @@ def _round(
             raise EvidenceGapError(f"what was written into {path} is not 'offline'")
         block = match[1]
         outcome = _outcome(case, (*base, index))
-        _agrees(block, outcome, states.get(block), held.get(block, 0))
+        _agrees(block, outcome, states.get(block))
         found[block] = BlockOutcome(
             block=block,
             outcome=outcome,
@@ -160,15 +165,11 @@ def _outcome(case: Case, path: tuple[str | int, ...]) -> Outcome:
     return Outcome(word=words.STILL_LOOPING, budget_seconds=budget, passes=passes)
 
 
-def _agrees(block: str, outcome: Outcome, state: str | None, held_pages: int) -> None:
-    """The block's state afterwards, and where pages are held, must fit what the write returned."""
+def _agrees(block: str, outcome: Outcome, state: str | None) -> None:
+    """The block's state afterwards must fit what the write returned."""
     fitting = {words.REMOVED: "offline", words.UNKILLABLE: "going-offline"}
     if state != fitting.get(outcome.word, "online"):
         raise EvidenceGapError(f"{block}: the write says {outcome}, the state reads {state!r}")
-    if outcome.word == words.REMOVED and held_pages:
-        raise EvidenceGapError(
-            f"{block} went offline although pagemap shows {held_pages} held pages in it"
-        )
 
 
 def _tally(outcomes: tuple[BlockOutcome, ...]) -> str:

@@ -29,6 +29,7 @@ class HoldPath:
     """A way to hold pages. ``name`` is pinholder's ``--hold``.
 
     ``own_memory``: it holds pages that it makes itself, so it goes with the kind ``own`` alone.
+    ``partial``: it may hold a part of the memory; others hold all of it or have failed.
     ``references_in`` is a range of upstream versions in which a way that pins now took plain
     references, which the pin counters do not see.
     """
@@ -37,6 +38,7 @@ class HoldPath:
     summary: str
     reference: Reference
     own_memory: bool = False
+    partial: bool = False
     references_in: str | None = None
     needs: Needs = field(default_factory=Needs)
 
@@ -62,8 +64,8 @@ class Start(StrEnum):
 class MemoryKind:
     """A kind of memory. ``name`` is pinholder's ``--kind``.
 
-    ``flags`` are those of /proc/kpageflags (without ``KPF_``) that every page of it shows before the
-    hold, ``lacks`` those that none shows: so that it was this kind is evidence, not a claim.
+    ``flags`` are those of /proc/kpageflags (without ``KPF_``) that every page of it shows before
+    the hold, ``lacks`` those that none shows: that it was this kind is evidence, not a claim.
     ``unit_bytes`` is the size of its folios where these are no single pages: a pin may be counted
     once a folio then.
     """

@@ -13,11 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pinhole.budget import Budgets
+from pinhole.errors import UnsupportedError
 from pinhole.guest.clock import sample_clock
 from pinhole.guest.dimm import PluggedDimm
 from pinhole.guest.guest import Guest
 from pinhole.guest.holder import Holder
-from pinhole.guest.kmsg import mark, read_kmsg
+from pinhole.guest.kmsg import mark, read_kmsg, since
 from pinhole.guest.snapshot import take
 from pinhole.guest.text import parse_counters
 from pinhole.plan import MachinePlan, Scenario
@@ -59,16 +60,24 @@ class Play:
         self._progress = progress
         self._token = secrets.token_hex(8)
         self._begin_mark = ""
+        self._position = 0
+        self._first_event = 0
 
-    def run(self, guest: Guest) -> None:
-        """All phases. What was gathered stays in the evidence whatever is raised."""
+    def run(self, guest: Guest, position: int = 0) -> None:
+        """All phases, in a guest that has played ``position`` scenarios before.
+
+        What was gathered stays in the evidence whatever is raised.
+        """
+        self._position = position
+        # Of a guest that is shared, only what QEMU says from now on is of this scenario.
+        self._first_event = len(guest.machine.qmp.events) if position else 0
         try:
             with self._entering("bare", "reading the guest as it is"):
                 self._begin(guest)
             with self._entering("plug", f"plugging {DIMM} into node {NODE}"):
                 dimm = self._plug(guest)
             with self._entering("hold", f"holding pages: {self._scenario.hold}"):
-                holder = self._hold(guest)
+                holder = self._hold_or_leave(guest, dimm)
             with holder:
                 self._snapshot(guest, "held")
                 with self._entering("remove", "taking the memory away while pages are held"):
@@ -111,7 +120,8 @@ class Play:
             "error_bound_seconds": clock.error_bound,
         }
         self._evidence.guest = dict(guest.facts)
-        self._begin_mark = self._mark(guest, f"begin {self._scenario.name}")
+        others = f" after {self._position} others" if self._position else ""
+        self._begin_mark = self._mark(guest, f"begin {self._scenario.name}{others}")
         self._snapshot(guest, "bare")
 
     def _plug(self, guest: Guest) -> PluggedDimm:
@@ -119,6 +129,14 @@ class Play:
         self._evidence.target = {"node": NODE, "dimm": DIMM, "size_bytes": dimm.size_bytes}
         self._snapshot(guest, "plugged")
         return dimm
+
+    def _hold_or_leave(self, guest: Guest, dimm: PluggedDimm) -> Holder:
+        """Where the guest cannot hold pages so, it is left as it was found."""
+        try:
+            return self._hold(guest)
+        except UnsupportedError:
+            self._unplug(guest, dimm)
+            raise
 
     def _hold(self, guest: Guest) -> Holder:
         budgets = guest.budgets
@@ -173,7 +191,8 @@ class Play:
         end_mark = self._mark(guest, f"end {self._scenario.name}")
         log = read_kmsg(guest.channel, budget=budget)
         self._evidence.kmsg = KmsgEvidence(
-            records=log.text,
+            # What stands before the mark in a guest that is shared is of other scenarios.
+            records=since(self._begin_mark, log.text) if self._position else log.text,
             overrun=log.overrun,
             complete=log.complete,
             begin_mark=self._begin_mark,
@@ -233,7 +252,7 @@ class Play:
                 "host_monotonic": event.host_monotonic,
                 "qemu_time": event.qemu_time,
             }
-            for event in guest.machine.qmp.events
+            for event in guest.machine.qmp.events[self._first_event :]
         ]
         self._evidence.qmp = QmpEvidence(events=numbered(events), events_count=len(events))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pinhole.plan import Promise, Scenario
+from pinhole.scenario.account import Account, Prediction, account, prediction
 from pinhole.scenario.case import Case
 from pinhole.scenario.facts import EvidenceGapError, Facts, pointer
 from pinhole.scenario.judge_health import health
@@ -46,7 +47,8 @@ class Verdict(StrictModel):
 
     ``pin`` is the outcome of the hold, ``hold_seconds`` how long its call took, ``blocks`` are the
     outcomes of the removal while pages were held and ``blocks_after_release`` those once they were
-    let go; each is null where the evidence does not tell.
+    let go; ``account`` is what was held, ``prediction`` which blocks it lets stay, against those
+    that did. Each is null where the evidence does not tell.
     """
 
     pin: Outcome | None
@@ -54,6 +56,8 @@ class Verdict(StrictModel):
     judgements: tuple[Judgement, ...]
     hold_seconds: float | None = None
     blocks_after_release: tuple[BlockOutcome, ...] | None = None
+    account: Account | None = None
+    prediction: Prediction | None = None
 
     def of(self, promise: Promise) -> Judgement:
         """The judgement of ``promise``."""
@@ -91,6 +95,8 @@ def judge(
         ),
         hold_seconds=_or_none(case, hold_seconds),
         blocks_after_release=_or_none(case, second_round),
+        account=_or_none(case, account),
+        prediction=_or_none(case, lambda one: prediction(first_round(one))),
     )
 
 

@@ -198,7 +198,7 @@ def _compare_kernels(request: CompareRequest) -> int:
     if not wanted:
         known = ", ".join(one.name for one in plan.scenarios)
         raise UsageError(f"-k {request.expression!r} chooses none of {path}'s scenarios: {known}")
-    jobs, choice = jobs_of(wanted, plan, request.terms, progress)
+    jobs, choice = jobs_of(wanted, plan.plan.machine, request.terms, progress)
     run = begin(path, choice, request.terms)
     records = list(run_jobs(run, jobs, request.terms, progress))
     sides = [[one for one in records if one.kernel.label == it.label] for it in recipes]

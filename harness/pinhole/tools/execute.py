@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pinhole.guest.guest import Guest
 from pinhole.kernel.bootable import Kernel
 from pinhole.kernel.recipe import KernelRecipe
 from pinhole.machine.probe import AcceleratorChoice
-from pinhole.plan import LoadedPlan, Scenario
+from pinhole.plan import MachinePlan, Scenario
 from pinhole.progress import Progress
 from pinhole.results.record import KernelName, Record
 from pinhole.results.run import Run, runs_dir
@@ -25,6 +25,9 @@ from pinhole.tools.prepare import LaunchRequest, prepare
 
 Wanted = tuple[KernelRecipe, Scenario, int]
 """A kernel, a scenario, and which repetition of it."""
+
+Runner = Callable[[Job], Result]
+"""Runs one job to its result."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,12 @@ class Terms:
 
 
 def jobs_of(
-    wanted: Sequence[Wanted], plan: LoadedPlan, terms: Terms, progress: Progress
+    wanted: Sequence[Wanted],
+    machine: MachinePlan,
+    terms: Terms,
+    progress: Progress,
+    *,
+    ask_guest: bool = False,
 ) -> tuple[list[Job], AcceleratorChoice]:
     """Gets the kernels that ``wanted`` names, and makes its jobs in that order."""
     prepared = prepare(
@@ -51,12 +59,13 @@ def jobs_of(
         Job(
             scenario=scenario,
             kernel=prepared.kernels[recipe],
-            machine=plan.plan.machine,
+            machine=machine,
             launch=prepared.launch,
             folder=Path(),
             repetition=repetition,
             removal_budget=terms.budget,
             timeout=terms.timeout,
+            ask_guest=ask_guest,
         )
         for recipe, scenario, repetition in wanted
     ]
@@ -64,14 +73,18 @@ def jobs_of(
 
 
 def begin(
-    plan_path: Path, choice: AcceleratorChoice, terms: Terms, baseline: str | None = None
+    plan_path: Path,
+    choice: AcceleratorChoice,
+    terms: Terms,
+    baseline: str | None = None,
+    plan: str | None = None,
 ) -> Run:
-    """A new run's directory, which says what was asked."""
+    """A new run's directory, which says what was asked: ``plan``, or what ``plan_path`` holds."""
     return Run.create(
         runs_dir(terms.runs),
         {
             "pinhole": __version__,
-            "plan": plan_path.read_text(encoding="utf-8"),
+            "plan": plan_path.read_text(encoding="utf-8") if plan is None else plan,
             "plan_path": str(plan_path),
             "baseline": baseline,
             "arguments": sys.argv[1:],
@@ -81,19 +94,29 @@ def begin(
     )
 
 
-def run_jobs(run: Run, jobs: Sequence[Job], terms: Terms, progress: Progress) -> Iterator[Record]:
-    """Runs ``jobs`` one after the other; each record is saved in ``run`` before it is yielded."""
+def run_jobs(
+    run: Run,
+    jobs: Sequence[Job],
+    terms: Terms,
+    progress: Progress,
+    runner: Runner | None = None,
+) -> Iterator[Record]:
+    """Runs ``jobs`` one after the other; each record is saved in ``run`` before it is yielded.
+
+    ``runner`` runs one of them (default: in a guest of its own).
+    """
     finished = 0
     try:
         for number, job in enumerate(jobs, start=1):
             folder = run.job_folder(job.kernel.label, job.scenario.name, job.repetition)
             name = f"{job.scenario.name}[{job.kernel.label}]"
             with progress.step(f"{number}/{len(jobs)} {name}"):
-                result = run_job(
-                    replace(job, folder=folder),
-                    progress,
-                    _keep_guest if terms.keep_on_failure else None,
-                )
+                placed = replace(job, folder=folder)
+                if runner is not None:
+                    result = runner(placed)
+                else:
+                    keep = _keep_guest if terms.keep_on_failure else None
+                    result = run_job(placed, progress, keep)
             record = _record(run, job, folder, result)
             run.save(record)
             finished = number

@@ -93,7 +93,7 @@ def run_plan(request: RunRequest) -> int:
             for recipe, scenario in wanted
             for repetition in range(request.repeat)
         ],
-        plan,
+        plan.plan.machine,
         request.terms,
         progress,
     )
