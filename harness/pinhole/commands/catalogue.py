@@ -61,6 +61,12 @@ def catalogue(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, as docs/catalogue.md is.")
     ] = False,
+    as_expectations: Annotated[
+        bool,
+        typer.Option(
+            "--expectations", help="Print what the cells showed as matrix.yaml, which expects it."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the cells' records as JSON.")
     ] = False,
@@ -91,6 +97,7 @@ def catalogue(
             repeat=repeat,
             as_json=as_json,
             as_markdown=as_markdown,
+            as_expectations=as_expectations,
             terms=Terms(
                 timeout=timeout,
                 budget=budget if budget is not None else 2.0 * patience,

@@ -60,6 +60,15 @@ class PluggedDimm:
             if f"{MEMORY}/{block}/state" in found
         }
 
+    def await_answers(self) -> None:
+        """Waits, within the budget of a command, until no block is ``going-offline`` any more.
+
+        A block that still is then is for whoever looks at the states: no error here.
+        """
+        deadline = time.monotonic() + self.guest.budgets.command
+        while "going-offline" in self.states().values() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
     def online(self) -> None:
         """Brings every block that is offline into ZONE_MOVABLE."""
         for block, state in self.states().items():

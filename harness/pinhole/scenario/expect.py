@@ -65,9 +65,10 @@ def compare(
 
 def _promises(expected: Expectation | None, verdict: Verdict) -> list[str]:
     broken = set(expected.broken) if expected else set()
+    allowed = broken | (set(expected.may_break) if expected else set())
     differences = []
     for judgement in verdict.judgements:
-        if judgement.state is State.BROKEN and judgement.promise not in broken:
+        if judgement.state is State.BROKEN and judgement.promise not in allowed:
             differences.append(f"{judgement.promise} is broken, which was not expected")
         elif judgement.promise in broken and judgement.state in (State.KEPT, State.NOT_APPLICABLE):
             differences.append(f"{judgement.promise} was expected broken, it is {judgement.state}")

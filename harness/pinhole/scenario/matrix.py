@@ -42,7 +42,8 @@ class CellOutcome(StrictModel):
 
     ``pin`` is the outcome of the hold, as expectations name it. ``blocks`` and ``broken`` are told
     where they are not what follows from it: two removed blocks, or one that still loops.
-    ``varying`` are the counts of ten runs, by outcome, of a cell that is not deterministic.
+    ``varying`` are the counts of ten runs, by outcome, of a cell that is not deterministic, and
+    ``may_break`` the promises that some of these broke.
     """
 
     pin: str | None = None
@@ -50,6 +51,7 @@ class CellOutcome(StrictModel):
     broken: tuple[Promise, ...] | None = None
     because: str = _BECAUSE
     varying: Mapping[str, int] = Field(default_factory=dict)
+    may_break: tuple[Promise, ...] = ()
 
 
 class MatrixFile(StrictModel):
@@ -119,4 +121,5 @@ def _expectation(series: str, one: CellOutcome) -> Expectation:
         pin=one.pin,
         blocks=blocks if one.blocks is None else one.blocks,
         broken=broken if one.broken is None else one.broken,
+        may_break=one.may_break,
     )

@@ -172,6 +172,8 @@ class Play:
         # Closing a ring drops its pins from a worker: wait for the counters, within a budget.
         # Pins that stay are for the ledger to judge, not an error here.
         self._settle(guest)
+        # An offliner that could not be killed goes on once nothing is held any more.
+        dimm.await_answers()
         dimm.online()
         self._snapshot(guest, "released")
 

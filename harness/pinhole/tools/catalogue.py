@@ -13,6 +13,7 @@ from pinhole.errors import UsageError
 from pinhole.kernel.recipe import parse_recipe
 from pinhole.progress import for_terminal
 from pinhole.results.catalogue_table import markdown, render, vocabulary_tables
+from pinhole.results.matrix_yaml import matrix_yaml
 from pinhole.results.record import Record, as_json, exit_status
 from pinhole.results.run import Run, runs_dir
 from pinhole.scenario.matrix import CELL_MACHINE, cell, pairs
@@ -36,6 +37,7 @@ class CatalogueRequest:
     repeat: int
     as_json: bool
     as_markdown: bool
+    as_expectations: bool
     terms: Terms
 
 
@@ -85,6 +87,8 @@ def _play(request: CatalogueRequest) -> list[Record]:
 def _report(request: CatalogueRequest, records: Sequence[Record]) -> int:
     if request.as_json:
         print(json.dumps([as_json(record) for record in records], indent=1))
+    elif request.as_expectations:
+        print(matrix_yaml(records), end="")
     elif request.as_markdown:
         print(markdown(records), end="")
     else:
