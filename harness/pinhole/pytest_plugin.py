@@ -266,7 +266,11 @@ def dimm(guest: Guest, pinhole_machine: MachinePlan) -> PluggedDimm:
 
 @pytest.fixture
 def hold(request: pytest.FixtureRequest, guest: Guest, dimm: PluggedDimm) -> Iterator[StartHolder]:
-    """Starts pinholder on the DIMM: ``hold("io_uring", "16M")``; all end with the test."""
+    """Starts pinholder on the DIMM: ``hold("io_uring", "16M")``; all end with the test.
+
+    Skips the test where the guest says that it has not what the way or the kind takes.
+    """
+    from pinhole.errors import UnsupportedError
     from pinhole.guest.holder import Holder
     from pinhole.size import parse_size
     from pinhole.tools.pytest_session import quiet_after_failure, said_plainly
@@ -288,7 +292,11 @@ def hold(request: pytest.FixtureRequest, guest: Guest, dimm: PluggedDimm) -> Ite
             for trick in tricks:
                 arguments += ["--trick", trick]
             budget = budgets.hold + budgets.pin + budgets.grace
-            holder = stack.enter_context(Holder.start(guest.channel, arguments, budget))
+            try:
+                started = Holder.start(guest.channel, arguments, budget)
+            except UnsupportedError as error:
+                pytest.skip(str(error))
+            holder = stack.enter_context(started)
             watched.holders.append(holder)
             return holder
 

@@ -62,16 +62,18 @@ def _play(request: CatalogueRequest) -> list[Record]:
     recipes = [parse_recipe(one) for one in request.kernels]
     require_distinct(recipes)
     chosen = matcher(request.expression) if request.expression else lambda _: True
-    cells = [one for one in (cell(way, kind) for way, kind in pairs()) if chosen(one.name)]
-    if not cells:
+    cells = [cell(way, kind) for way, kind in pairs()]
+    wanted = [
+        (recipe, one, repetition)
+        for recipe in recipes
+        for repetition in range(request.repeat)
+        for one in cells
+        if chosen(f"{one.name}[{recipe.label}]")
+    ]
+    if not wanted:
         raise UsageError(f"-k {request.expression!r} chooses no cell; write '-k io_uring'")
     jobs, choice = jobs_of(
-        [
-            (recipe, one, repetition)
-            for recipe in recipes
-            for repetition in range(request.repeat)
-            for one in cells
-        ],
+        wanted,
         CELL_MACHINE,
         request.terms,
         progress,
