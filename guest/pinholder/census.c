@@ -2,6 +2,7 @@
 /* What the kernel says of each page: /proc/kpageflags and /proc/kpagecount, counted. */
 #include "census.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kernel-page-flags.h>
@@ -43,7 +44,7 @@ static const struct {
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 struct census {
-	uint64_t flagged[FLAGS];
+	uint64_t flagged[64];		/* by bit */
 	uint64_t mapped[MOST_MAPPED + 1];
 };
 
@@ -59,15 +60,15 @@ static bool count_frames(struct census *census, int flags_fd, int counts_fd, uin
 			 uint64_t count, uint64_t times)
 {
 	uint64_t words[ENTRIES], counts[ENTRIES], i;
-	size_t flag;
+	unsigned int bit;
 
 	if (!read_entries(flags_fd, words, first, count) ||
 	    !read_entries(counts_fd, counts, first, count))
 		return false;
 	for (i = 0; i < count; i++) {
-		for (flag = 0; flag < FLAGS; flag++)
-			if (words[i] & (1ULL << flags[flag].bit))
-				census->flagged[flag] += times;
+		for (bit = 0; bit < 64; bit++)
+			if (words[i] & (1ULL << bit))
+				census->flagged[bit] += times;
 		census->mapped[counts[i] < MOST_MAPPED ? counts[i] : MOST_MAPPED] += times;
 	}
 	return true;
@@ -101,6 +102,20 @@ static bool take(struct census *census, const struct page_places *places)
 	return whole;
 }
 
+int count_flagged(const struct page_places *places, unsigned int flag, uint64_t *pages,
+		  struct failure *why)
+{
+	struct census census;
+
+	memset(&census, 0, sizeof(census));
+	if (!take(&census, places)) {
+		failed(why, EACCES, "reading /proc/kpageflags");
+		return advise(why, "this takes CONFIG_PROC_PAGE_MONITOR and root");
+	}
+	*pages = census.flagged[flag];
+	return 0;
+}
+
 void say_census(const struct page_places *places, struct json *json)
 {
 	struct census census;
@@ -115,8 +130,8 @@ void say_census(const struct page_places *places, struct json *json)
 	}
 	json_object(json, "flags");
 	for (i = 0; i < FLAGS; i++)
-		if (census.flagged[i])
-			json_uint(json, flags[i].name, census.flagged[i]);
+		if (census.flagged[flags[i].bit])
+			json_uint(json, flags[i].name, census.flagged[flags[i].bit]);
 	json_object_end(json);
 	json_object(json, "mapcounts");
 	for (i = 0; i <= MOST_MAPPED; i++) {

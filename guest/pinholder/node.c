@@ -116,6 +116,18 @@ int node_bind_thread(int node, struct failure *why)
 	return 0;
 }
 
+int node_drain(const struct holding *holding, struct failure *why)
+{
+	unsigned long nodes[MAX_NODES / BITS] = { 0 };
+	size_t node = holding->node < 0 ? 0 : (size_t)holding->node;
+
+	/* It moves nothing, from a node to itself, but empties the batches first. */
+	nodes[node / BITS] = 1UL << (node % BITS);
+	if (syscall(SYS_migrate_pages, 0, MAX_NODES + 1, nodes, nodes) < 0)
+		return failed(why, errno, "migrate_pages(from node %zu to itself)", node);
+	return 0;
+}
+
 int node_count_pages(const struct holding *holding, struct node_pages *pages, struct failure *why)
 {
 	size_t total = holding->size_bytes / holding->page_size_bytes;

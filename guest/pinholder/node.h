@@ -25,6 +25,9 @@ int node_bind(const struct holding *holding, struct failure *why);
  */
 int node_bind_thread(int node, struct failure *why);
 
+/* Takes the memory's pages out of every CPU's batches (mm/swap.c): none has a reference there. */
+int node_drain(const struct holding *holding, struct failure *why);
+
 struct node_pages {
 	size_t on[MAX_NODES];
 	size_t nowhere;		/* not present, or the kernel gave an errno for the page */

@@ -113,13 +113,16 @@ def test_a_large_folio_may_count_as_one_pin_and_not_as_any_number(
 ) -> None:
     data = evidence("debian-5.10-io_uring-anonymous")
     assert verdict_on(data).of(Promise.PLACEMENT).state is State.BROKEN
+    next(one for one in data["holder"]["events"] if one["event"] == "memory")["unit_bytes"] = (
+        2 << 20
+    )
     files = data["snapshots"]["held"]["files"]
     path = "/sys/devices/system/node/node1/vmstat"
     whole = files[path]
     for pins, state in ((8, State.BROKEN), (9, State.UNKNOWN)):
         files[path] = whole.replace("nr_foll_pin_acquired 4096", f"nr_foll_pin_acquired {pins}")
         assert files[path] != whole
-        with_kind(monkeypatch, MemoryKind("anonymous", "", unit_bytes=2 << 20))
+        with_kind(monkeypatch, MemoryKind("anonymous", "", large=True))
         assert verdict_on(data).of(Promise.PLACEMENT).state is state
 
 

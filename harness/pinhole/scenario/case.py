@@ -22,7 +22,7 @@ from pinhole.guest.text import (
 )
 from pinhole.health.kmsg import KmsgRecord, parse_kmsg
 from pinhole.plan import Scenario
-from pinhole.scenario.facts import EvidenceGapError, Facts
+from pinhole.scenario.facts import EvidenceGapError, Facts, pointer
 from pinhole.scenario.held_pages import (
     HeldPages,
     PageRun,
@@ -322,8 +322,9 @@ class Case:
         """
         frames = pages.on_node(node)
         fitting = {frames if pages.frames == pages.count or not frames else pages.count}
-        if self.kind.unit_bytes is not None and frames:
-            unit = self.kind.unit_bytes // self.page_size_bytes()
+        if self.kind.large and frames:
+            path = self.event("memory")
+            unit = self._positive(*path, "unit_bytes") // self.page_size_bytes()
             zones = [zone for zone in self.zones("held") if zone.node == node]
             fitting.add(
                 len(
@@ -416,10 +417,10 @@ class Case:
             raise EvidenceGapError(f"{path} reads {state!r} in {snapshot!r}, no state of a block")
         return state
 
-    def _positive(self, *path: str) -> int:
+    def _positive(self, *path: str | int) -> int:
         value = self.facts.integer(*path)
         if value <= 0:
-            raise EvidenceGapError(f"evidence is malformed: {'/'.join(path)} is {value}")
+            raise EvidenceGapError(f"evidence is malformed: {pointer(path)} is {value}")
         return value
 
 

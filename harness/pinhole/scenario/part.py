@@ -66,8 +66,8 @@ class MemoryKind:
 
     ``flags`` are those of /proc/kpageflags (without ``KPF_``) that every page of it shows before
     the hold, ``lacks`` those that none shows: that it was this kind is evidence, not a claim.
-    ``unit_bytes`` is the size of its folios where these are no single pages: a pin may be counted
-    once a folio then.
+    ``large``: its folios are more than a page, and pinholder's ``memory`` event says how large
+    (``unit_bytes``): a pin may be counted once a folio then.
     """
 
     name: str
@@ -75,7 +75,7 @@ class MemoryKind:
     flags: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
     starts: Start = Start.PRESENT
-    unit_bytes: int | None = None
+    large: bool = False
     needs: Needs = field(default_factory=Needs)
 
 

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Private memory in hugetlb pages of the default size, from the pool of its node. */
+#include "pinholder/holding.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "file.h"
+#include "pinholder/space.h"
+
+static struct {
+	size_t bytes;		/* of one page */
+	uint64_t before;	/* pages in the pool */
+	bool grown;
+} hugetlb;
+
+/* A file of the pool: of one node, or of the machine. */
+static const char *hugetlb_file(const struct holding *holding, const char *name, char *path,
+				size_t size)
+{
+	if (holding->node < 0)
+		snprintf(path, size, "/sys/kernel/mm/hugepages/hugepages-%zukB/%s",
+			 hugetlb.bytes >> 10, name);
+	else
+		snprintf(path, size, "/sys/devices/system/node/node%d/hugepages/hugepages-%zukB/%s",
+			 holding->node, hugetlb.bytes >> 10, name);
+	return path;
+}
+
+static int hugetlb_read(const struct holding *holding, const char *name, uint64_t *value,
+			struct failure *why)
+{
+	char path[128], text[32];
+	ssize_t length;
+
+	length = read_text(hugetlb_file(holding, name, path, sizeof(path)), text, sizeof(text));
+	if (length < 0)
+		return unsupported(why, (int)-length, "read(%s)", path);
+	*value = strtoull(text, NULL, 10);
+	return 0;
+}
+
+static int hugetlb_resize(const struct holding *holding, uint64_t pages, struct failure *why)
+{
+	char path[128], text[32];
+	int error;
+
+	snprintf(text, sizeof(text), "%" PRIu64, pages);
+	error = write_text(hugetlb_file(holding, "nr_hugepages", path, sizeof(path)), text);
+	return error ? failed(why, error, "write(%s, %s)", path, text) : 0;
+}
+
+/* The default size, which mmap() takes without asking for one. */
+static int hugetlb_size(struct failure *why)
+{
+	char *text, *at;
+	ssize_t length = read_whole("/proc/meminfo", &text);
+
+	if (length < 0)
+		return failed(why, (int)-length, "read(/proc/meminfo)");
+	at = strstr(text, "Hugepagesize:");
+	hugetlb.bytes = at ? strtoull(at + strlen("Hugepagesize:"), NULL, 10) << 10 : 0;
+	free(text);
+	if (!hugetlb.bytes) {
+		unsupported(why, ENOENT, "read(/proc/meminfo): Hugepagesize");
+		return advise(why, "this takes CONFIG_HUGETLBFS");
+	}
+	return 0;
+}
+
+static int hugetlb_map(struct holding *holding, struct failure *why)
+{
+	uint64_t idle, wanted;
+
+	if (hugetlb_size(why) < 0)
+		return -1;
+	if (holding->size_bytes % hugetlb.bytes) {
+		failed(why, EINVAL, "%zu bytes of huge pages", holding->size_bytes);
+		return advise(why, "a huge page has %zu bytes: use a multiple", hugetlb.bytes);
+	}
+	wanted = holding->size_bytes / hugetlb.bytes;
+	if (hugetlb_read(holding, "nr_hugepages", &hugetlb.before, why) < 0 ||
+	    hugetlb_read(holding, "free_hugepages", &idle, why) < 0)
+		return -1;
+	if (idle < wanted) {
+		hugetlb.grown = true;
+		if (hugetlb_resize(holding, hugetlb.before + wanted - idle, why) < 0 ||
+		    hugetlb_read(holding, "free_hugepages", &idle, why) < 0)
+			return -1;
+	}
+	if (idle < wanted)
+		return failed(why, ENOMEM, "only %" PRIu64 " of %" PRIu64 " huge pages", idle,
+			      wanted);
+	if (reserve_addresses(holding, hugetlb.bytes, why) < 0)
+		return -1;
+	if (mmap(holding->address, holding->size_bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return failed(why, errno, "mmap(%zu bytes, MAP_HUGETLB)", holding->size_bytes);
+	return 0;
+}
+
+/* The pages go back to the pool when they are unmapped, and then out of it. */
+static int hugetlb_release(struct holding *holding, struct failure *why)
+{
+	if (holding->address && munmap(holding->address, holding->size_bytes) < 0)
+		return failed(why, errno, "munmap(%zu bytes)", holding->size_bytes);
+	if (holding->address)
+		holding->unmapped_by = "release";
+	holding->address = NULL;
+	return hugetlb.grown ? hugetlb_resize(holding, hugetlb.before, why) : 0;
+}
+
+static void hugetlb_report(const struct holding *holding, struct json *json)
+{
+	(void)holding;
+	json_uint(json, "unit_bytes", hugetlb.bytes);
+}
+
+const struct memory_kind kind_hugetlb = {
+	.name = "hugetlb",
+	.summary = "private memory in hugetlb pages of the node's pool",
+	.map = hugetlb_map,
+	.release = hugetlb_release,
+	.report = hugetlb_report,
+};
