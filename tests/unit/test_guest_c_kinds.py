@@ -9,7 +9,7 @@ import pytest
 from tests.unit.test_guest_c_pinholder import call, events, named, pinholder
 
 from pinhole.scenario.kind import MEMORY_KINDS
-from pinhole.scenario.part import Start
+from pinhole.scenario.part import MemoryKind, Start
 
 __all__ = ["pinholder"]  # the fixture
 
@@ -18,9 +18,8 @@ EXIT_UNSUPPORTED = 5
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_pages_are_of_their_kind_and_all_is_taken_back(pinholder: Path, kind: object) -> None:
-    assert kind in KINDS
-    name, flags, lacks, starts = kind.name, kind.flags, kind.lacks, kind.starts  # type: ignore[attr-defined]
+def test_pages_are_of_their_kind_and_all_is_taken_back(pinholder: Path, kind: MemoryKind) -> None:
+    name, flags, lacks, starts = kind.name, kind.flags, kind.lacks, kind.starts
     status, out, err = call(pinholder, "--hold", "vmsplice", "--kind", name, "--size", "2M")
     found = events(out)
     if status == EXIT_UNSUPPORTED:

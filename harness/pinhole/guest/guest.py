@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pinhole.boot.base import BASE_NEEDS
 from pinhole.boot.image import build
 from pinhole.boot.keys import GuestKeys, joined_initrd
 from pinhole.budget import Budgets
+from pinhole.errors import BudgetError
 from pinhole.guest.channel import Channel
 from pinhole.guest.ssh import SshChannel
 from pinhole.kernel.bootable import Kernel
@@ -19,9 +21,10 @@ from pinhole.machine.accel import Accelerator
 from pinhole.machine.qemu import GuestReady, Machine
 from pinhole.machine.spec import MachineSpec
 from pinhole.machine.topology import Topology
-from pinhole.needs import Needs
+from pinhole.needs import Device, Needs
 from pinhole.progress import Progress
 
+_POLL_SECONDS = 0.05
 INITRD = "initrd.img"
 """How evidence names the initrd, which is in memory only (``boot.keys``)."""
 BASE_CMDLINE = (
@@ -123,4 +126,30 @@ def booted(
                     alive=machine.check,
                 )
             with channel:
-                yield Guest(kernel, machine, channel, ready, launch.budgets, keys)
+                guest = Guest(kernel, machine, channel, ready, launch.budgets, keys)
+                _plug_devices(guest, needs.plugged_devices)
+                yield guest
+
+
+def _plug_devices(guest: Guest, devices: Sequence[Device]) -> None:
+    """Plugs what comes to a running machine, and waits until the guest has seen all of it."""
+    if not devices:
+        return
+    budget = guest.budgets.command
+    wanted = len(_pci_devices(guest)) + len(devices)
+    for device in devices:
+        guest.machine.hotplug.plug_device(device)
+    deadline = time.monotonic() + budget
+    while len(found := _pci_devices(guest)) < wanted:
+        if time.monotonic() > deadline:
+            names = ", ".join(device.driver for device in devices)
+            raise BudgetError(
+                f"of the PCI devices {names} the guest sees {len(found) - wanted + len(devices)} "
+                f"after {budget:g} s; look at its dmesg for pciehp or acpiphp"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _pci_devices(guest: Guest) -> Sequence[str]:
+    globs = ["/sys/bus/pci/devices/*/vendor"]
+    return sorted(guest.channel.read_many(globs, budget=guest.budgets.command).texts())

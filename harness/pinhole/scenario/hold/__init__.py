@@ -1,7 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of ways to hold pages: one row and one file each, here and in ``guest/hold/``."""
 
+from pinhole.scenario.hold.af_xdp import AF_XDP
+from pinhole.scenario.hold.gup_test import GUP_TEST
 from pinhole.scenario.hold.io_uring import IO_URING
+from pinhole.scenario.hold.io_uring_ring import IO_URING_RING
+from pinhole.scenario.hold.iommufd import IOMMUFD
+from pinhole.scenario.hold.udmabuf import UDMABUF
+from pinhole.scenario.hold.vfio import VFIO
+from pinhole.scenario.hold.vhost_vdpa import VHOST_VDPA
 from pinhole.scenario.hold.vmsplice import VMSPLICE
 
-HOLD_PATHS = {path.name: path for path in (IO_URING, VMSPLICE)}
+HOLD_PATHS = {
+    path.name: path
+    for path in (
+        IO_URING,
+        IO_URING_RING,
+        AF_XDP,
+        VFIO,
+        IOMMUFD,
+        UDMABUF,
+        GUP_TEST,
+        VHOST_VDPA,
+        VMSPLICE,
+    )
+}
