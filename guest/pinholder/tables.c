@@ -5,7 +5,8 @@
 #include <string.h>
 
 extern const struct hold_path hold_af_xdp, hold_gup_test, hold_io_uring, hold_io_uring_ring,
-	hold_iommufd, hold_udmabuf, hold_vfio, hold_vhost_vdpa, hold_vmsplice;
+	hold_iommufd, hold_rdma_rxe, hold_rdma_siw, hold_udmabuf, hold_vfio, hold_vhost_vdpa,
+	hold_vmsplice;
 extern const struct memory_kind kind_anonymous, kind_cow_child, kind_cow_parent, kind_file,
 	kind_hugetlb, kind_ksm, kind_memfd, kind_mlock_onfault, kind_mlocked, kind_mthp, kind_own,
 	kind_swapped, kind_thp;
@@ -17,6 +18,8 @@ const struct hold_path *const hold_paths[] = {
 	&hold_io_uring,
 	&hold_io_uring_ring,
 	&hold_iommufd,
+	&hold_rdma_rxe,
+	&hold_rdma_siw,
 	&hold_udmabuf,
 	&hold_vfio,
 	&hold_vhost_vdpa,

@@ -79,11 +79,16 @@ def static_library() -> Path:
 
 
 def _key(source: Path, library: Path) -> str:
-    """Changes with any source file, the compiler, the C library and pinhole's version."""
+    """Changes with any source file, the compiler, the libraries and pinhole's version."""
     digest = hashlib.sha256()
     for path in sorted(source.rglob("*")):
         if path.is_file() and (path.suffix in _SOURCES or path.name == "Makefile"):
             digest.update(f"{path.relative_to(source)} {file_digest(path)}\n".encode())
     compiler = run(["gcc", "--version"], package="gcc", seconds=_ASK_SECONDS)
     digest.update(f"{compiler}\n{file_digest(library)}\n{__version__}\n".encode())
+    # The Makefile takes libibverbs where it is: with it the programs have more ways to hold.
+    for path in sorted(library.parent.glob("lib*ibverbs.a")) + sorted(
+        library.parent.glob("lib*-rdmav*.a")
+    ):
+        digest.update(f"{path.name} {file_digest(path)}\n".encode())
     return digest.hexdigest()[:40]

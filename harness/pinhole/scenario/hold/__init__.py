@@ -6,6 +6,8 @@ from pinhole.scenario.hold.gup_test import GUP_TEST
 from pinhole.scenario.hold.io_uring import IO_URING
 from pinhole.scenario.hold.io_uring_ring import IO_URING_RING
 from pinhole.scenario.hold.iommufd import IOMMUFD
+from pinhole.scenario.hold.rdma_rxe import RDMA_RXE
+from pinhole.scenario.hold.rdma_siw import RDMA_SIW
 from pinhole.scenario.hold.udmabuf import UDMABUF
 from pinhole.scenario.hold.vfio import VFIO
 from pinhole.scenario.hold.vhost_vdpa import VHOST_VDPA
@@ -19,6 +21,8 @@ HOLD_PATHS = {
         AF_XDP,
         VFIO,
         IOMMUFD,
+        RDMA_RXE,
+        RDMA_SIW,
         UDMABUF,
         GUP_TEST,
         VHOST_VDPA,
