@@ -32,6 +32,14 @@ bool task_stat(pid_t pid, struct task_stat *stat)
 	return at && sscanf(at, " %u", &stat->cpu) == 1;
 }
 
+bool task_ending(pid_t pid)
+{
+	char path[32], text[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	return read_text(path, text, sizeof(text)) <= 0 || !strncmp(text, "0 ", 2);
+}
+
 long long task_sleeps(pid_t pid)
 {
 	static const char key[] = "\nvoluntary_ctxt_switches:";

@@ -16,6 +16,14 @@ struct task_stat {
 /* False where there is no such task any more. */
 bool task_stat(pid_t pid, struct task_stat *stat);
 
+/*
+ * Whether a process has no memory any more, or is gone. A killed one gives its memory up before
+ * its descriptors, and its death is told to its children last; where it has I/O outstanding it
+ * waits for that in between (exit_aio() under exit_mm(), seen on 6.12): for who has to end that
+ * I/O, all other signs come too late.
+ */
+bool task_ending(pid_t pid);
+
 /* How often it went to sleep by itself; -1 where that cannot be read. */
 long long task_sleeps(pid_t pid);
 

@@ -23,6 +23,9 @@ int find_block(const struct page_places *places, size_t page_size_bytes, struct 
 int find_locked(const struct block *block, uint64_t *highest, uint64_t *count,
 		struct failure *why);
 
+/* All locked frames of a node, in ascending order; 0 or -1. */
+int find_node_locked(int node, size_t page_size_bytes, struct page_places *places,
+		     struct failure *why);
 /* A file of the block in sysfs; returns path. */
 const char *block_file(const struct block *block, const char *name, char *path, size_t size);
 

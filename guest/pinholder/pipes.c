@@ -74,10 +74,29 @@ static int add_pipe(struct pipes *pipes)
 	return 0;
 }
 
-int pipes_take(struct pipes *pipes, const void *address, size_t length)
+/* What fills the pipes: memory of this process, or else a file's page cache. */
+struct supply {
+	const void *address;
+	int file;
+};
+
+static ssize_t fill(const struct pipes *pipes, const struct supply *supply, size_t done,
+		    size_t left)
+{
+	int pipe = pipes->pipes[pipes->count - 1][1];
+	off64_t offset = (off64_t)done;
+	struct iovec rest;
+
+	if (!supply->address)
+		return splice(supply->file, &offset, pipe, NULL, left, SPLICE_F_NONBLOCK);
+	rest.iov_base = (char *)(uintptr_t)supply->address + done;
+	rest.iov_len = left;
+	return vmsplice(pipe, &rest, 1, SPLICE_F_NONBLOCK);
+}
+
+static int take(struct pipes *pipes, const struct supply *supply, size_t length)
 {
 	size_t done = 0, before;
-	struct iovec rest;
 	ssize_t taken;
 	int error = 0;
 
@@ -85,10 +104,7 @@ int pipes_take(struct pipes *pipes, const void *address, size_t length)
 		error = add_pipe(pipes);
 		before = done;
 		while (!error && done < length) {
-			rest.iov_base = (char *)(uintptr_t)address + done;
-			rest.iov_len = length - done;
-			taken = vmsplice(pipes->pipes[pipes->count - 1][1], &rest, 1,
-					 SPLICE_F_NONBLOCK);
+			taken = fill(pipes, supply, done, length - done);
 			if (taken > 0)
 				done += (size_t)taken;
 			else if (taken == 0)
@@ -101,6 +117,32 @@ int pipes_take(struct pipes *pipes, const void *address, size_t length)
 	}
 	pipes->taken_bytes += done;
 	return error;
+}
+
+int pipes_take(struct pipes *pipes, const void *address, size_t length)
+{
+	const struct supply memory = { .address = address, .file = -1 };
+
+	return take(pipes, &memory, length);
+}
+
+int pipes_take_file(struct pipes *pipes, int file, size_t length)
+{
+	const struct supply cache = { .file = file };
+
+	return take(pipes, &cache, length);
+}
+
+int pipes_tee(struct pipes *pipes)
+{
+	int error = add_pipe(pipes);
+
+	if (error)
+		return error;
+	if (tee(pipes->pipes[0][0], pipes->pipes[pipes->count - 1][1], pipes->pipe_bytes,
+		SPLICE_F_NONBLOCK) < 0)
+		return errno;
+	return 0;
 }
 
 void pipes_close(struct pipes *pipes)

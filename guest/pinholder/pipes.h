@@ -19,6 +19,10 @@ struct pipes {
 int pipes_prepare(struct pipes *pipes, size_t page_size_bytes, struct failure *why);
 /* References all of length bytes (whole pages) at address; 0, or an errno with some taken. */
 int pipes_take(struct pipes *pipes, const void *address, size_t length);
+/* References the page cache of a file's first length bytes; 0, or an errno with some taken. */
+int pipes_take_file(struct pipes *pipes, int file, size_t length);
+/* Copies the references of the first pipe into one more; 0 or an errno. */
+int pipes_tee(struct pipes *pipes);
 /* Lets go of every page. taken_bytes stays, for reports. */
 void pipes_close(struct pipes *pipes);
 

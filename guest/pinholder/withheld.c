@@ -7,15 +7,19 @@
 #include <linux/fuse.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "task.h"
 
 #define FILE_NODE 2		/* the root is FUSE_ROOT_ID, 1 */
 /* A reader locks no more than these at once, so that what it takes from the node is little. */
@@ -69,7 +73,8 @@ static int start(const struct withheld *withheld, const struct fuse_in_header *r
 	out.minor = init->minor < FUSE_KERNEL_MINOR_VERSION ? init->minor :
 							      FUSE_KERNEL_MINOR_VERSION;
 	out.max_readahead = READAHEAD_BYTES;
-	out.flags = init->flags & FUSE_ASYNC_READ;
+	/* Direct I/O that is not waited for asks for all of its pieces at once. */
+	out.flags = init->flags & (FUSE_ASYNC_READ | FUSE_ASYNC_DIO);
 	out.max_write = 4096;
 	out.max_background = 64;	/* reads ahead that wait at once */
 	out.congestion_threshold = 64;
@@ -134,7 +139,8 @@ int withheld_open(struct withheld *withheld, struct failure *why)
 	memset(withheld, 0, sizeof(*withheld));
 	withheld->device = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (withheld->device < 0) {
-		failed(why, errno, "open(/dev/fuse)");
+		(errno == ENOENT || errno == ENODEV ? unsupported : failed)(why, errno,
+									   "open(/dev/fuse)");
 		return advise(why, "this takes CONFIG_FUSE_FS, its module loaded, and root");
 	}
 	/* Nobody else is to walk into it, and it is to go with this process at the latest. */
@@ -178,6 +184,62 @@ int withheld_serve(struct withheld *withheld, double seconds, struct failure *wh
 		if (serve(withheld, &request, why) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+static void serve_for(pid_t holder, struct withheld *withheld, int told)
+	__attribute__((noreturn));
+
+static void serve_for(pid_t holder, struct withheld *withheld, int told)
+{
+	struct failure why;
+	size_t said = 0;
+
+	while (withheld_serve(withheld, 0.02, &why) == 0) {
+		if (task_ending(holder))
+			_exit(0);
+		for (; said < withheld->withheld; said++)
+			if (write(told, "", 1) != 1)
+				_exit(1);
+	}
+	fprintf(stderr, "pinholder: the FUSE server: %s: %s\n", why.call, strerror(why.error));
+	_exit(1);
+}
+
+pid_t withheld_serve_in_child(struct withheld *withheld, int *told, struct failure *why)
+{
+	pid_t parent = getpid(), child;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return failed(why, errno, "pipe2()");
+	child = fork();
+	if (child < 0)
+		return failed(why, errno, "fork()");
+	if (child == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+			_exit(1);
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		close(ends[0]);
+		serve_for(parent, withheld, ends[1]);
+	}
+	close(ends[1]);
+	/* The connection is to end with the child. */
+	close(withheld->device);
+	withheld->device = -1;
+	*told = ends[0];
+	return child;
+}
+
+int withheld_end_child(struct withheld *withheld, pid_t child, struct failure *why)
+{
+	if (kill(child, SIGKILL) < 0)
+		return failed(why, errno, "kill(FUSE server)");
+	while (waitpid(child, NULL, 0) < 0)
+		if (errno != EINTR)
+			return failed(why, errno, "waitpid(FUSE server)");
+	withheld_close(withheld);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #define PINHOLE_WITHHELD_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "holding.h"
 
@@ -28,6 +29,13 @@ struct withheld {
 int withheld_open(struct withheld *withheld, struct failure *why);
 /* Answers what comes for so many seconds, then returns; 0 or -1. */
 int withheld_serve(struct withheld *withheld, double seconds, struct failure *why);
+/*
+ * Serves it in a child, which ends with this process, and with it the connection. Each READ that
+ * gets no answer is told by a byte that can be read from *told. The child's process id, or -1.
+ */
+pid_t withheld_serve_in_child(struct withheld *withheld, int *told, struct failure *why);
+/* Ends the child, and so the connection, and takes the mount away; 0 or -1. */
+int withheld_end_child(struct withheld *withheld, pid_t child, struct failure *why);
 /* Ends the connection, which unlocks every page, and takes the mount away. */
 void withheld_close(struct withheld *withheld);
 
