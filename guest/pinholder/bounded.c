@@ -183,6 +183,15 @@ static int live_on(struct life *life)
 	return EXIT_KILLED;
 }
 
+/* A child that was to end without letting go: its end is its release. */
+static int say_left(const struct watched *watched)
+{
+	bool killed = WIFSIGNALED(watched->exit_status);
+
+	say_released(true, killed ? "SIGKILL" : "exit", 0);
+	return EXIT_RELEASED;
+}
+
 /* What became of a child that ended by a signal. */
 static int outlive(struct watched *watched)
 {
@@ -213,6 +222,7 @@ int live_bounded(struct life *life, double budget, double grace, int (*live)(str
 	if (watched.attempt == MAP_FAILED)
 		return failed(&life->why, errno, "mmap(MAP_SHARED)");
 	life->attempt = watched.attempt;
+	life->holding.watched = true;
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &child, NULL) < 0)
@@ -223,6 +233,8 @@ int live_bounded(struct life *life, double budget, double grace, int (*live)(str
 	if (watched.pid == 0)
 		exit(be_child(life, parent, live));
 	watch(&watched);
+	if (watched.gone && watched.attempt->leaving)
+		return say_left(&watched);
 	if (watched.gone && WIFEXITED(watched.exit_status))
 		return WEXITSTATUS(watched.exit_status);
 	return outlive(&watched);

@@ -144,6 +144,9 @@ struct holding {
 	unsigned char *address;		/* NULL until mapped */
 	const char *unmapped_by;	/* what took the addresses away, or NULL */
 	int file;			/* whose pages the memory is, at offset 0; -1: no file's */
+	bool watched;			/* by a process that tells what becomes of this one */
+	bool leaves;			/* instead of a release the process is to end */
+	int leaves_by;			/* a signal; 0: by itself */
 	void *way_state;		/* the way's own */
 	void *kind_state;		/* the kind's own */
 };

@@ -3,6 +3,7 @@
 #include "life.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -168,6 +169,18 @@ static int release(struct life *life, bool held, const char *by)
 	return life->why.call[0] ? -1 : 0;
 }
 
+/* Ends the process as the trick wants it, with all that it holds; who watches it says so. */
+static void leave(struct life *life) __attribute__((noreturn));
+
+static void leave(struct life *life)
+{
+	say_pattern(life, "verify");
+	life->attempt->leaving = true;
+	if (life->holding.leaves_by)
+		kill(getpid(), life->holding.leaves_by);
+	_exit(EXIT_RELEASED);
+}
+
 /* From the memory to its release; the exit status, or -1 where life->why says what failed. */
 static int live(struct life *life)
 {
@@ -202,6 +215,8 @@ static int live(struct life *life)
 		return -1;
 	if (!result.error && play_tricks(life, BEFORE_RELEASE) < 0)
 		return -1;
+	if (holding->leaves)
+		leave(life);
 	if (release(life, !result.error, by) < 0)
 		return -1;
 	return result.error ? EXIT_REFUSED : EXIT_RELEASED;
@@ -222,6 +237,39 @@ static int begin(struct life *life, const struct hold_budget *budget)
 	return live(life);
 }
 
+/*
+ * The second life of a holder that has executed this program (trick exec): the memory is gone,
+ * what held its pages is in descriptors that are still open.
+ */
+static int live_after_exec(struct life *life)
+{
+	struct json json;
+	double began;
+	const char *by;
+
+	life->holding.unmapped_by = "exec";
+	event_begin(&json, "trick");
+	json_string(&json, "trick", "exec");
+	json_string(&json, "point", trick_point_names[AFTER_HOLD]);
+	json_string(&json, "call", "execv()");
+	json_int(&json, "result", 0);
+	json_errno(&json, 0);
+	json_seconds(&json, "seconds", 0);
+	event_end(&json);
+	if (orders_open(&life->why) < 0)
+		return -1;
+	event_begin(&json, "holding");
+	event_end(&json);
+	if (await_release(life, &by) < 0)
+		return -1;
+	say_pattern(life, "verify");
+	began = boottime();
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		return failed(&life->why, errno, "close_range()");
+	say_released(true, by, boottime() - began);
+	return EXIT_RELEASED;
+}
+
 int main(int argc, char **argv)
 {
 	struct life life = { .doing = "start" };
@@ -229,8 +277,13 @@ int main(int argc, char **argv)
 	int exit_status;
 
 	life.holding.page_size_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	parse_options(argc, argv, &life.holding, &budget);
-	exit_status = begin(&life, &budget);
+	if (argc == 2 && !strcmp(argv[1], AFTER_EXEC)) {
+		life.doing = "after exec";
+		exit_status = live_after_exec(&life);
+	} else {
+		parse_options(argc, argv, &life.holding, &budget);
+		exit_status = begin(&life, &budget);
+	}
 	if (exit_status >= 0)
 		return exit_status;
 	/* Ending the process lets go of whatever it holds. */

@@ -132,7 +132,7 @@ int say_pages(struct life *life, const char *when)
 	struct json json;
 
 	life->doing = "pages";
-	if (!holding->address && !holding->way->own_memory) {
+	if (!holding->address && !(holding->way && holding->way->own_memory)) {
 		event_begin(&json, "pages");
 		json_string(&json, "when", when);
 		json_null(&json, "runs");

@@ -12,6 +12,9 @@
 #define EXIT_KILLED 4
 #define EXIT_UNSUPPORTED 5
 
+/* The only argument of a holder's second life (trick exec): no option of the user's. */
+#define AFTER_EXEC "--after-exec"
+
 /* How long the call that holds may take until its process is killed; 0 seconds: as it likes. */
 struct hold_budget {
 	double seconds;

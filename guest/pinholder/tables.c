@@ -12,7 +12,9 @@ extern const struct hold_path hold_af_xdp, hold_direct_dm, hold_direct_fuse,
 extern const struct memory_kind kind_anonymous, kind_cow_child, kind_cow_parent, kind_file,
 	kind_hugetlb, kind_ksm, kind_memfd, kind_mlock_onfault, kind_mlocked, kind_mthp, kind_own,
 	kind_swapped, kind_thp;
-extern const struct trick trick_extra_reference, trick_isolated_elsewhere, trick_munmap;
+extern const struct trick trick_double_pin, trick_exec, trick_exit, trick_extra_reference,
+	trick_ftruncate, trick_isolated_elsewhere, trick_madv_dontneed, trick_memlock_limit,
+	trick_munmap, trick_offline_meanwhile, trick_sigkill, trick_two_processes;
 
 const struct hold_path *const hold_paths[] = {
 	&hold_af_xdp,
@@ -55,9 +57,18 @@ const struct memory_kind *const memory_kinds[] = {
 };
 
 const struct trick *const tricks[] = {
+	&trick_double_pin,
+	&trick_exec,
+	&trick_exit,
 	&trick_extra_reference,
+	&trick_ftruncate,
 	&trick_isolated_elsewhere,
+	&trick_madv_dontneed,
+	&trick_memlock_limit,
 	&trick_munmap,
+	&trick_offline_meanwhile,
+	&trick_sigkill,
+	&trick_two_processes,
 	NULL,
 };
 

@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static int reference(struct holding *holding, struct failure *why)
+static int extra_reference_take(struct holding *holding, struct failure *why)
 {
 	struct iovec page = {
 		.iov_base = holding->address + holding->hold_bytes - holding->page_size_bytes,
@@ -30,5 +30,5 @@ const struct trick trick_extra_reference = {
 	.name = "extra-reference",
 	.summary = "reference the last page from an unread pipe first: it cannot be migrated",
 	.call = "vmsplice()",
-	.at = { [AFTER_MEMORY] = reference },
+	.at = { [AFTER_MEMORY] = extra_reference_take },
 };

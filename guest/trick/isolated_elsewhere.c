@@ -26,15 +26,15 @@ static struct {
 	int socket;		/* to the helper; 0: there is none */
 	struct isolation_order order;
 	struct isolation_report report;
-} state;
+} isolated_elsewhere;
 
-static int start_helper(struct holding *holding, struct failure *why)
+static int isolated_elsewhere_start_helper(struct holding *holding, struct failure *why)
 {
 	int ends[2];
 	pid_t helper;
 
 	(void)holding;
-	if (state.socket)
+	if (isolated_elsewhere.socket)
 		return failed(why, EBUSY, "the trick isolated-elsewhere is given twice");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return failed(why, errno, "socketpair()");
@@ -46,28 +46,28 @@ static int start_helper(struct holding *holding, struct failure *why)
 		isolation_serve(ends[1]);
 	}
 	close(ends[1]);
-	state.socket = ends[0];
+	isolated_elsewhere.socket = ends[0];
 	return 0;
 }
 
-static int tell(struct failure *why)
+static int isolated_elsewhere_tell(struct failure *why)
 {
 	ssize_t got;
 
-	if (send(state.socket, &state.order, sizeof(state.order), MSG_NOSIGNAL) < 0)
+	if (send(isolated_elsewhere.socket, &isolated_elsewhere.order, sizeof(isolated_elsewhere.order), MSG_NOSIGNAL) < 0)
 		return failed(why, errno, "send(helper)");
 	do
-		got = recv(state.socket, &state.report, sizeof(state.report), 0);
+		got = recv(isolated_elsewhere.socket, &isolated_elsewhere.report, sizeof(isolated_elsewhere.report), 0);
 	while (got < 0 && errno == EINTR);
-	if (got != (ssize_t)sizeof(state.report))
+	if (got != (ssize_t)sizeof(isolated_elsewhere.report))
 		return failed(why, got < 0 ? errno : ECHILD, "recv(helper)");
-	if (!state.report.failed)
+	if (!isolated_elsewhere.report.failed)
 		return 0;
-	*why = state.report.why;
+	*why = isolated_elsewhere.report.why;
 	return -1;
 }
 
-static int isolate(struct holding *holding, struct failure *why)
+static int isolated_elsewhere_isolate(struct holding *holding, struct failure *why)
 {
 	struct page_places places;
 	struct pipes references;
@@ -80,10 +80,10 @@ static int isolate(struct holding *holding, struct failure *why)
 	}
 	if (find_pages(holding, &places, why) < 0)
 		return -1;
-	memset(&state.order, 0, sizeof(state.order));
-	state.order.node = holding->node;
-	error = find_block(&places, holding->page_size_bytes, &state.order.block,
-			   &state.order.pages, why);
+	memset(&isolated_elsewhere.order, 0, sizeof(isolated_elsewhere.order));
+	isolated_elsewhere.order.node = holding->node;
+	error = find_block(&places, holding->page_size_bytes, &isolated_elsewhere.order.block,
+			   &isolated_elsewhere.order.pages, why);
 	runs_free(&places.runs);
 	if (error || pipes_prepare(&references, holding->page_size_bytes, why) < 0)
 		return -1;
@@ -91,29 +91,29 @@ static int isolate(struct holding *holding, struct failure *why)
 	if (error)
 		failed(why, error, "vmsplice(%zu bytes)", holding->size_bytes);
 	else
-		error = tell(why);
+		error = isolated_elsewhere_tell(why);
 	pipes_close(&references);
 	if (error)
 		return -1;
 	isolated = count_isolated(holding->node, why);
 	if (isolated < 0)
 		return -1;
-	if (isolated < state.report.isolated)
+	if (isolated < isolated_elsewhere.report.isolated)
 		return failed(why, 0, "only %lld pages of %lld stayed isolated", isolated,
-			      state.report.isolated);
+			      isolated_elsewhere.report.isolated);
 	return 0;
 }
 
-static int undo(struct holding *holding, struct failure *why)
+static int isolated_elsewhere_undo(struct holding *holding, struct failure *why)
 {
 	(void)holding;
-	state.order.undo = true;
-	return tell(why);
+	isolated_elsewhere.order.undo = true;
+	return isolated_elsewhere_tell(why);
 }
 
-static void report(enum trick_point point, struct json *json)
+static void isolated_elsewhere_report(enum trick_point point, struct json *json)
 {
-	const struct isolation_report *report = &state.report;
+	const struct isolation_report *report = &isolated_elsewhere.report;
 
 	if (point == BEFORE_SETUP)
 		return;
@@ -139,9 +139,9 @@ const struct trick trick_isolated_elsewhere = {
 	.summary = "have an offliner isolate the pages first, and sleep: they cannot be isolated",
 	.call = "write(memory block's state, offline)",
 	.at = {
-		[BEFORE_SETUP] = start_helper,
-		[AFTER_MEMORY] = isolate,
-		[AFTER_ATTEMPT] = undo,
+		[BEFORE_SETUP] = isolated_elsewhere_start_helper,
+		[AFTER_MEMORY] = isolated_elsewhere_isolate,
+		[AFTER_ATTEMPT] = isolated_elsewhere_undo,
 	},
-	.report = report,
+	.report = isolated_elsewhere_report,
 };

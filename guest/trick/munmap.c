@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-static int unmap(struct holding *holding, struct failure *why)
+static int munmap_memory(struct holding *holding, struct failure *why)
 {
 	if (munmap(holding->address, holding->size_bytes) < 0)
 		return failed(why, errno, "munmap(%zu bytes)", holding->size_bytes);
@@ -18,5 +18,5 @@ const struct trick trick_munmap = {
 	.name = "munmap",
 	.summary = "unmap the memory once it is held: no mapping leads to the pages any more",
 	.call = "munmap()",
-	.at = { [AFTER_HOLD] = unmap },
+	.at = { [AFTER_HOLD] = munmap_memory },
 };

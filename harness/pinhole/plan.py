@@ -84,6 +84,9 @@ class Scenario(StrictModel):
     kind: str = "anonymous"
     tricks: tuple[str, ...] = ()
     size: SizeBytes = 16 * MIB
+    dimms: tuple[SizeBytes, ...] = Field(
+        default=(), description="sizes of the DIMMs in node 1, instead of the machine's one"
+    )
     remove: str = "offline"
     expect: tuple[Expectation, ...] = ()
     allow: tuple[str, ...] = Field(
@@ -95,6 +98,13 @@ class Scenario(StrictModel):
     def _some_memory(cls, value: int) -> int:
         if value < 4096:
             raise ValueError("a scenario holds at least one page of 4096 bytes")
+        return value
+
+    @field_validator("dimms")
+    @classmethod
+    def _whole_blocks(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(size < 128 * MIB or size % (128 * MIB) for size in value):
+            raise ValueError("a DIMM has to be a multiple of 128M, the memory block of x86-64")
         return value
 
     def expectation(self, kernel_version: str, variant: str | None = None) -> Expectation | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A DIMM that is plugged into a running guest, as its memory blocks: online, offline, unplug."""
+"""DIMMs that are plugged into a running guest, as memory blocks: online, offline, unplug."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pinhole.errors import BudgetError, GuestCommandError
 from pinhole.guest.guest import Guest
 from pinhole.guest.removal import RemovalAttempt, try_removal
 from pinhole.guest.text import parse_block_size
-from pinhole.machine.unplug import UnplugResult
+from pinhole.machine.unplug import UnplugOutcome, UnplugResult
 from pinhole.size import MIB
 
 MEMORY = "/sys/devices/system/memory"
@@ -21,10 +21,14 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class PluggedDimm:
-    """A DIMM in a node that was empty; ``blocks`` are its memory blocks, ``memory32`` and so on."""
+    """A DIMM, or several, in a node that was empty.
+
+    ``blocks`` are their memory blocks, ``memory32`` and so on; ``size_bytes`` is of all together,
+    ``names`` are QEMU's for them.
+    """
 
     guest: Guest
-    name: str
+    names: tuple[str, ...]
     node: int
     size_bytes: int
     blocks: tuple[str, ...]
@@ -39,14 +43,22 @@ class PluggedDimm:
         name: str = "dimm0",
     ) -> PluggedDimm:
         """Plugs a DIMM into ``node``, which has no memory yet, and onlines it in ZONE_MOVABLE."""
+        return cls.plug_all(guest, {name: size_bytes}, node=node)
+
+    @classmethod
+    def plug_all(cls, guest: Guest, sizes: Mapping[str, int], *, node: int = 1) -> PluggedDimm:
+        """The same with several, by name, one after the other."""
         budget = guest.budgets.command
         # Some kernels online new memory by themselves, into whatever zone they like (Debian's
         # 6.12 does): blocks are onlined one by one instead.
         guest.channel.write(f"{MEMORY}/auto_online_blocks", b"offline", budget=budget)
-        guest.machine.hotplug.plug_dimm(name, size_bytes, node)
+        for name, size_bytes in sizes.items():
+            guest.machine.hotplug.plug_dimm(name, size_bytes, node)
+        total = sum(sizes.values())
         raw = guest.channel.read(f"{MEMORY}/block_size_bytes", budget=budget)
-        wanted = size_bytes // parse_block_size(raw.decode(errors="replace"))
-        dimm = cls(guest, name, node, size_bytes, _await_blocks(guest, node, wanted, budget))
+        wanted = total // parse_block_size(raw.decode(errors="replace"))
+        blocks = _await_blocks(guest, node, wanted, budget)
+        dimm = cls(guest, tuple(sizes), node, total, blocks)
         dimm.online()
         return dimm
 
@@ -86,10 +98,12 @@ class PluggedDimm:
         return {block: self.offline(block, budget) for block in self.blocks}
 
     def unplug(self, budget: float | None = None) -> UnplugResult:
-        """Asks the guest to let the DIMM go, and waits for the outcome."""
-        return self.guest.machine.hotplug.unplug_dimm(
-            self.name, budget or self.guest.budgets.unplug
-        )
+        """Asks the guest to let each DIMM go, and waits for the outcome: the first that is not
+        a removal, or the last one's."""
+        hotplug, budget = self.guest.machine.hotplug, budget or self.guest.budgets.unplug
+        results = [hotplug.unplug_dimm(name, budget) for name in self.names]
+        stayed = (one for one in results if one.outcome is not UnplugOutcome.REMOVED)
+        return next(stayed, results[-1])
 
     def _write(self, block: str, value: str, budget: float) -> RemovalAttempt:
         return try_removal(

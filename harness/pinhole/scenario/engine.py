@@ -27,7 +27,7 @@ from pinhole.plan import MachinePlan, Promise, Scenario
 from pinhole.progress import Progress
 from pinhole.scenario.evidence import EndEvidence, Evidence
 from pinhole.scenario.expect import Comparison, Status, compare
-from pinhole.scenario.play import DIMM, NODE, Play
+from pinhole.scenario.play import NODE, Play, dimm_name
 from pinhole.scenario.ruling import State
 from pinhole.scenario.verdict import Verdict, judge
 from pinhole.scenario.vocabulary import needs_of
@@ -78,14 +78,18 @@ OnFailure = Callable[[Guest, Result], None]
 """Called while the guest still runs, where a scenario did not go as expected."""
 
 
-def topology_of(machine: MachinePlan) -> Topology:
-    """A boot node, an empty node 1, and room for one DIMM there."""
-    total = machine.memory + machine.dimm
+def topology_of(machine: MachinePlan, scenario: Scenario | None = None) -> Topology:
+    """A boot node, an empty node 1, and room for its DIMMs: the scenario's or the machine's."""
+    sizes = (scenario.dimms if scenario else ()) or (machine.dimm,)
+    total = machine.memory + sum(sizes)
     return Topology(
         memory_bytes=machine.memory,
         cpus=machine.cpus,
         empty_nodes=1,
-        dimms=(Dimm(name=DIMM, size_bytes=machine.dimm, node=NODE),),
+        dimms=tuple(
+            Dimm(name=dimm_name(number), size_bytes=size, node=NODE)
+            for number, size in enumerate(sizes)
+        ),
         # Room beyond what is plugged: the kernel sizes its tables by it as a real machine's does.
         maxmem_bytes=max(8 << 30, 2 * total),
     )
@@ -202,7 +206,7 @@ def _own_guest(progress: Progress) -> GuestSource:
 
     @contextmanager
     def fresh(job: Job) -> Iterator[tuple[Guest, int]]:
-        needs, topology = needs_of(job.scenario), topology_of(job.machine)
+        needs, topology = needs_of(job.scenario), topology_of(job.machine, job.scenario)
         with booted(job.kernel, needs, topology, job.launch, job.folder, progress) as guest:
             yield guest, 0
 
@@ -210,7 +214,7 @@ def _own_guest(progress: Progress) -> GuestSource:
 
 
 def _command_line(job: Job, initrd: Path) -> list[str]:
-    needs, topology = needs_of(job.scenario), topology_of(job.machine)
+    needs, topology = needs_of(job.scenario), topology_of(job.machine, job.scenario)
     return command_line(machine_spec(job.kernel, needs, topology, job.launch, initrd, job.folder))
 
 

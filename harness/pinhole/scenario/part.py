@@ -85,7 +85,8 @@ class Trick:
 
     ``keeps_contents`` is False where the memory is gone before it could be read back.
     ``last_pages_held`` pages at the memory's end are held by the trick itself, whatever
-    becomes of the hold. ``undone_at`` is the point at which the trick takes back what it did,
+    becomes of the hold; ``extra_pins`` it takes on each page of a hold that succeeded.
+    ``undone_at`` is the point at which the trick takes back what it did,
     where it does: before it has, nothing that is removed shows what the hold does to removal.
     """
 
@@ -93,6 +94,7 @@ class Trick:
     summary: str
     keeps_contents: bool = True
     last_pages_held: int = 0
+    extra_pins: int = 0
     undone_at: str | None = None
     needs: Needs = field(default_factory=Needs)
 

@@ -35,8 +35,12 @@ from pinhole.scenario.evidence import (
 )
 
 NODE = 1
-DIMM = "dimm0"
 _POLL_SECONDS = 0.05
+
+
+def dimm_name(number: int) -> str:
+    """What QEMU calls the DIMM of that number."""
+    return f"dimm{number}"
 
 
 class Play:
@@ -53,7 +57,7 @@ class Play:
     ) -> None:
         self.phase = "boot"
         self._scenario = scenario
-        self._dimm_bytes = machine.dimm
+        self._dimms = scenario.dimms or (machine.dimm,)
         self._removal_budget = removal_budget
         self._evidence = evidence
         self._folder = folder
@@ -74,7 +78,7 @@ class Play:
         try:
             with self._entering("bare", "reading the guest as it is"):
                 self._begin(guest)
-            with self._entering("plug", f"plugging {DIMM} into node {NODE}"):
+            with self._entering("plug", f"plugging memory into node {NODE}"):
                 dimm = self._plug(guest)
             with self._entering("hold", f"holding pages: {self._scenario.hold}"):
                 holder = self._hold_or_leave(guest, dimm)
@@ -88,7 +92,7 @@ class Play:
             with self._entering("remove again", "taking the memory away again"):
                 self._remove(guest, dimm, "released")
                 self._snapshot(guest, "removed_again")
-            with self._entering("unplug", f"unplugging {DIMM}"):
+            with self._entering("unplug", "unplugging it"):
                 self._unplug(guest, dimm)
             with self._entering("collect", "collecting the kernel's log"):
                 self._end(guest)
@@ -125,8 +129,13 @@ class Play:
         self._snapshot(guest, "bare")
 
     def _plug(self, guest: Guest) -> PluggedDimm:
-        dimm = PluggedDimm.plug(guest, self._dimm_bytes, node=NODE, name=DIMM)
-        self._evidence.target = {"node": NODE, "dimm": DIMM, "size_bytes": dimm.size_bytes}
+        sizes = {dimm_name(number): size for number, size in enumerate(self._dimms)}
+        dimm = PluggedDimm.plug_all(guest, sizes, node=NODE)
+        self._evidence.target = {
+            "node": NODE,
+            "dimm": ", ".join(sizes),
+            "size_bytes": dimm.size_bytes,
+        }
         self._snapshot(guest, "plugged")
         return dimm
 

@@ -60,7 +60,7 @@ class SharedGuests:
 
     @contextmanager
     def _guest(self, job: Job) -> Iterator[tuple[Guest, int]]:
-        key = (job.kernel.key, job.machine, job.launch)
+        key = (job.kernel.key, job.machine, job.scenario.dimms, job.launch)
         if self._current is None or self._current.key != key:
             self._end()
             self._boot(job, key)
@@ -76,7 +76,7 @@ class SharedGuests:
             booted(
                 job.kernel,
                 all_needs(job.kernel),
-                topology_of(job.machine),
+                topology_of(job.machine, job.scenario),
                 job.launch,
                 folder,
                 self._progress,
