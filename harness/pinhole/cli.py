@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from pinhole import __version__
 from pinhole.commands import catalogue as catalogue_command
 from pinhole.commands import compare as compare_command
+from pinhole.commands import export as export_command
 from pinhole.commands.kernel import kernel_app
 from pinhole.errors import HostError, PinholeError
 from pinhole.options import (
@@ -41,6 +42,7 @@ from pinhole.options import (
     TimeoutOption,
     examples,
     kernel_words,
+    scenario_words,
 )
 
 app = typer.Typer(
@@ -207,6 +209,7 @@ def judge(
 
 app.command(epilog=examples(*compare_command.EXAMPLES))(compare_command.compare)
 app.command(epilog=examples(*catalogue_command.EXAMPLES))(catalogue_command.catalogue)
+app.command(epilog=examples(*export_command.EXAMPLES))(export_command.export)
 
 
 @plan_app.command("check", epilog=examples("pinhole plan check my-plan.yaml"))
@@ -255,11 +258,20 @@ def doctor(
 @app.command(
     epilog=examples(
         "pinhole shell --kernel debian:5.10",
+        "pinhole shell vmsplice-anonymous            its pages are held when the shell opens",
         "echo 'cat /proc/zoneinfo' | pinhole shell > zoneinfo",
         "pinhole shell --append nokaslr --gdb 1234   then: gdb vmlinux -ex 'target remote :1234'",
     )
 )
 def shell(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            help="A scenario (or WAY.KIND) whose pages are to be held when the shell opens.",
+            metavar="SCENARIO",
+            autocompletion=scenario_words,
+        ),
+    ] = None,
     kernel: Annotated[
         str,
         typer.Option(
@@ -273,12 +285,14 @@ def shell(
     gdb: GdbOption = None,
     patience: PatienceOption = 1.0,
 ) -> None:
-    """Open a shell in a guest with an empty node 1 and a DIMM plugged into it."""
+    """Open a shell in a guest with a DIMM in its node 1, where a scenario's pages may be held."""
     from pinhole.kernel.recipe import parse_recipe
     from pinhole.progress import for_terminal
+    from pinhole.scenario.matrix import scenario_named
     from pinhole.tools.prepare import LaunchRequest, prepare
     from pinhole.tools.shell import open_shell
 
+    chosen = scenario_named(scenario) if scenario is not None else None
     recipe = parse_recipe(kernel)
     progress = for_terminal()
     request = LaunchRequest(
@@ -290,7 +304,7 @@ def shell(
         patience=patience,
     )
     prepared = prepare([recipe], request, progress)
-    raise typer.Exit(open_shell(prepared.kernels[recipe], prepared.launch, progress))
+    raise typer.Exit(open_shell(prepared.kernels[recipe], prepared.launch, progress, chosen))
 
 
 class _Ended(SystemExit):

@@ -31,6 +31,13 @@ def accelerator_words() -> list[str]:
     return [one.value for one in Accelerator]
 
 
+def scenario_words() -> list[str]:
+    """What a shell completes a scenario with."""
+    from pinhole.scenario.vocabulary import vocabulary  # noqa: PLC0415 - completion alone asks
+
+    return sorted(vocabulary().catalogue)
+
+
 PlanArgument = Annotated[
     Path | None,
     typer.Argument(

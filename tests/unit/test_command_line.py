@@ -176,7 +176,7 @@ def test_bash_completes_commands_options_and_values(
     completed: Callable[[str], list[str]],
 ) -> None:
     assert completed("pinhole ") == [
-        *("run", "judge", "compare", "catalogue", "doctor", "shell", "plan", "kernel")
+        *("run", "judge", "compare", "catalogue", "export", "doctor", "shell", "plan", "kernel")
     ]
     assert completed("pinhole plan ") == ["check", "schema"]
     assert completed("pinhole run --qe") == ["--qemu", "--qemu-arg"]

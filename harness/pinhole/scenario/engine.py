@@ -27,7 +27,7 @@ from pinhole.plan import MachinePlan, Promise, Scenario
 from pinhole.progress import Progress
 from pinhole.scenario.evidence import EndEvidence, Evidence
 from pinhole.scenario.expect import Comparison, Status, compare
-from pinhole.scenario.play import NODE, Play, dimm_name
+from pinhole.scenario.play import NODE, Play, dimm_name, dimm_sizes
 from pinhole.scenario.ruling import State
 from pinhole.scenario.verdict import Verdict, judge
 from pinhole.scenario.vocabulary import needs_of
@@ -80,16 +80,13 @@ OnFailure = Callable[[Guest, Result], None]
 
 def topology_of(machine: MachinePlan, scenario: Scenario | None = None) -> Topology:
     """A boot node, an empty node 1, and room for its DIMMs: the scenario's or the machine's."""
-    sizes = (scenario.dimms if scenario else ()) or (machine.dimm,)
-    total = machine.memory + sum(sizes)
+    sizes = dimm_sizes(scenario, machine) if scenario else {dimm_name(0): machine.dimm}
+    total = machine.memory + sum(sizes.values())
     return Topology(
         memory_bytes=machine.memory,
         cpus=machine.cpus,
         empty_nodes=1,
-        dimms=tuple(
-            Dimm(name=dimm_name(number), size_bytes=size, node=NODE)
-            for number, size in enumerate(sizes)
-        ),
+        dimms=tuple(Dimm(name=name, size_bytes=size, node=NODE) for name, size in sizes.items()),
         # Room beyond what is plugged: the kernel sizes its tables by it as a real machine's does.
         maxmem_bytes=max(8 << 30, 2 * total),
     )

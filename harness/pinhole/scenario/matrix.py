@@ -15,12 +15,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from pinhole.errors import UsageError
 from pinhole.plan import Expectation, MachinePlan, Promise, Scenario
 from pinhole.scenario import outcome as words
 from pinhole.scenario.hold import HOLD_PATHS
 from pinhole.scenario.kind import MEMORY_KINDS
+from pinhole.scenario.vocabulary import vocabulary
 from pinhole.size import MIB
-from pinhole.yamlfile import StrictModel, YamlFile
+from pinhole.yamlfile import StrictModel, YamlFile, did_you_mean
 
 CELL_BYTES = 4 * MIB
 CELL_MACHINE = MachinePlan(dimm=256 * MIB)
@@ -81,6 +83,20 @@ def cell(way: str, kind: str) -> Scenario:
         expect=tuple(
             _expectation(series, one) for series, one in known().get((way, kind), {}).items()
         ),
+    )
+
+
+def scenario_named(name: str) -> Scenario:
+    """The catalogue's scenario of that name, or the cell ``WAY.KIND``; ``UsageError`` if none."""
+    catalogue = vocabulary().catalogue
+    if name in catalogue:
+        return catalogue[name]
+    cells = {f"{way}.{kind}": (way, kind) for way, kind in pairs()}
+    if name in cells:
+        return cell(*cells[name])
+    raise UsageError(
+        f"unknown scenario {name!r}{did_you_mean(name, (*catalogue, *cells))}; "
+        "'pinhole run plans/catalogue.yaml --list' names those of the catalogue"
     )
 
 

@@ -43,6 +43,22 @@ def dimm_name(number: int) -> str:
     return f"dimm{number}"
 
 
+def holder_arguments(scenario: Scenario, budgets: Budgets) -> list[str]:
+    """pinholder's arguments for ``scenario``, in the node that the DIMMs are in."""
+    arguments = ["--hold", scenario.hold, "--kind", scenario.kind]
+    arguments += ["--size", str(scenario.size), "--node", str(NODE)]
+    arguments += [f"--hold-budget={budgets.pin:.3f}", f"--hold-grace={budgets.grace:.3f}"]
+    for trick in scenario.tricks:
+        arguments += ["--trick", trick]
+    return arguments
+
+
+def dimm_sizes(scenario: Scenario, machine: MachinePlan) -> dict[str, int]:
+    """The DIMMs that are plugged for ``scenario``: bytes by name."""
+    sizes = scenario.dimms or (machine.dimm,)
+    return {dimm_name(number): size for number, size in enumerate(sizes)}
+
+
 class Play:
     """The phases of one scenario, in ``run``'s order; each leaves its evidence."""
 
@@ -57,7 +73,7 @@ class Play:
     ) -> None:
         self.phase = "boot"
         self._scenario = scenario
-        self._dimms = scenario.dimms or (machine.dimm,)
+        self._dimms = dimm_sizes(scenario, machine)
         self._removal_budget = removal_budget
         self._evidence = evidence
         self._folder = folder
@@ -129,11 +145,10 @@ class Play:
         self._snapshot(guest, "bare")
 
     def _plug(self, guest: Guest) -> PluggedDimm:
-        sizes = {dimm_name(number): size for number, size in enumerate(self._dimms)}
-        dimm = PluggedDimm.plug_all(guest, sizes, node=NODE)
+        dimm = PluggedDimm.plug_all(guest, self._dimms, node=NODE)
         self._evidence.target = {
             "node": NODE,
-            "dimm": ", ".join(sizes),
+            "dimm": ", ".join(self._dimms),
             "size_bytes": dimm.size_bytes,
         }
         self._snapshot(guest, "plugged")
@@ -152,7 +167,7 @@ class Play:
         # Longer than what pinholder grants its call: one that never returns is an outcome.
         budget = budgets.hold + budgets.pin + budgets.grace
         with ExitStack() as unless_held:
-            holder = Holder.spawn(guest.channel, self._holder_arguments(budgets), budget)
+            holder = Holder.spawn(guest.channel, holder_arguments(self._scenario, budgets), budget)
             unless_held.enter_context(holder)
             try:
                 holder.await_hold(budget)
@@ -217,15 +232,6 @@ class Play:
         line = f"pinhole {self._token} {text}"
         mark(guest.channel, line, budget=guest.budgets.command)
         return line
-
-    def _holder_arguments(self, budgets: Budgets) -> list[str]:
-        scenario = self._scenario
-        arguments = ["--hold", scenario.hold, "--kind", scenario.kind]
-        arguments += ["--size", str(scenario.size), "--node", str(NODE)]
-        arguments += [f"--hold-budget={budgets.pin:.3f}", f"--hold-grace={budgets.grace:.3f}"]
-        for trick in scenario.tricks:
-            arguments += ["--trick", trick]
-        return arguments
 
     def _settle(self, guest: Guest) -> None:
         before = self._evidence.snapshots["plugged"]
