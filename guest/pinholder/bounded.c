@@ -186,9 +186,11 @@ static int live_on(struct life *life)
 /* A child that was to end without letting go: its end is its release. */
 static int say_left(const struct watched *watched)
 {
-	bool killed = WIFSIGNALED(watched->exit_status);
+	char by[16] = "exit";
 
-	say_released(true, killed ? "SIGKILL" : "exit", 0);
+	if (WIFSIGNALED(watched->exit_status))
+		snprintf(by, sizeof(by), "SIG%s", sigabbrev_np(WTERMSIG(watched->exit_status)));
+	say_released(true, by, boottime() - watched->attempt->leaving);
 	return EXIT_RELEASED;
 }
 

@@ -15,8 +15,8 @@
 struct attempt {
 	_Atomic double began;
 	_Atomic double ended;
-	/* The process is about to end, holding pages: so a signal or its exit is its release. */
-	_Atomic bool leaving;
+	/* When the process was about to end, holding pages: its end is its release then. */
+	_Atomic double leaving;
 };
 
 /*

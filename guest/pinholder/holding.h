@@ -110,6 +110,7 @@ enum trick_point {
 	BEFORE_SETUP,		/* nothing is made yet: what is forked here shares no page */
 	AFTER_MAP,		/* addresses, but no pages */
 	AFTER_MEMORY,		/* every page is there, none is held */
+	BEFORE_ATTEMPT,		/* where they are was told; next comes the call that holds */
 	/*
 	 * The call that holds has ended: with success, refused, or because its process was
 	 * killed. Then the hook runs in another process, forked after BEFORE_SETUP.

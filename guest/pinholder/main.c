@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "events.h"
 #include "file.h"
+#include "number.h"
 #include "options.h"
 
 static int prepare_limits(struct life *life, struct rlimit *memlock)
@@ -175,7 +176,7 @@ static void leave(struct life *life) __attribute__((noreturn));
 static void leave(struct life *life)
 {
 	say_pattern(life, "verify");
-	life->attempt->leaving = true;
+	life->attempt->leaving = boottime();
 	if (life->holding.leaves_by)
 		kill(getpid(), life->holding.leaves_by);
 	_exit(EXIT_RELEASED);
@@ -203,7 +204,8 @@ static int live(struct life *life)
 	if (take_memory(life) < 0 || play_tricks(life, AFTER_MEMORY) < 0 ||
 	    say_pages(life, "before") < 0)
 		return -1;
-	if (hold(life, &result) < 0 || say_pages(life, "after") < 0)
+	if (play_tricks(life, BEFORE_ATTEMPT) < 0 || hold(life, &result) < 0 ||
+	    say_pages(life, "after") < 0)
 		return -1;
 	if (!result.error && holding->kind->held && holding->kind->held(holding, &life->why) < 0)
 		return -1;
@@ -241,7 +243,7 @@ static int begin(struct life *life, const struct hold_budget *budget)
  * The second life of a holder that has executed this program (trick exec): the memory is gone,
  * what held its pages is in descriptors that are still open.
  */
-static int live_after_exec(struct life *life)
+static int live_after_exec(struct life *life, double executed)
 {
 	struct json json;
 	double began;
@@ -254,7 +256,7 @@ static int live_after_exec(struct life *life)
 	json_string(&json, "call", "execv()");
 	json_int(&json, "result", 0);
 	json_errno(&json, 0);
-	json_seconds(&json, "seconds", 0);
+	json_seconds(&json, "seconds", boottime() - executed);
 	event_end(&json);
 	if (orders_open(&life->why) < 0)
 		return -1;
@@ -272,14 +274,16 @@ static int live_after_exec(struct life *life)
 
 int main(int argc, char **argv)
 {
-	struct life life = { .doing = "start" };
+	/* Static, so that what it points to at the end is no leak to who looks for leaks. */
+	static struct life life = { .doing = "start" };
 	struct hold_budget budget;
+	unsigned long long executed;
 	int exit_status;
 
 	life.holding.page_size_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	if (argc == 2 && !strcmp(argv[1], AFTER_EXEC)) {
+	if (argc == 3 && !strcmp(argv[1], AFTER_EXEC) && parse_count(argv[2], &executed)) {
 		life.doing = "after exec";
-		exit_status = live_after_exec(&life);
+		exit_status = live_after_exec(&life, (double)executed / 1e6);
 	} else {
 		parse_options(argc, argv, &life.holding, &budget);
 		exit_status = begin(&life, &budget);

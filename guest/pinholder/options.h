@@ -12,7 +12,10 @@
 #define EXIT_KILLED 4
 #define EXIT_UNSUPPORTED 5
 
-/* The only argument of a holder's second life (trick exec): no option of the user's. */
+/*
+ * The first argument of a holder's second life (trick exec), no option of the user's. The second
+ * is when the first life ended, in microseconds of the boot's clock.
+ */
 #define AFTER_EXEC "--after-exec"
 
 /* How long the call that holds may take until its process is killed; 0 seconds: as it likes. */

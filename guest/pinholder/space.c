@@ -17,3 +17,11 @@ int reserve_addresses(struct holding *holding, size_t align, struct failure *why
 	holding->address = start + (-(uintptr_t)start & (align - 1));
 	return 0;
 }
+
+int require_addresses(const struct holding *holding, struct failure *why)
+{
+	if (holding->address)
+		return 0;
+	failed(why, EINVAL, "using the memory's addresses");
+	return advise(why, "it has none any more: %s", holding->unmapped_by);
+}

@@ -13,5 +13,10 @@
  * with MAP_FIXED. The page behind them is reserved too and stays so: a way may map over it.
  */
 int reserve_addresses(struct holding *holding, size_t align, struct failure *why);
+/*
+ * 0, or -1 where the memory has no addresses: a way made it itself, or a trick took them. Address 0
+ * is no answer to that: a static program lies at 4 MiB, within the size of the memory.
+ */
+int require_addresses(const struct holding *holding, struct failure *why);
 
 #endif

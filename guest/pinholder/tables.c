@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-extern const struct hold_path hold_af_xdp, hold_direct_dm, hold_direct_fuse,
+extern const struct hold_path hold_af_xdp, hold_coredump, hold_direct_dm, hold_direct_fuse,
 	hold_direct_null_blk, hold_fuse_locked, hold_gup_test, hold_gup_userfaultfd,
 	hold_io_uring, hold_io_uring_ring, hold_iommufd, hold_msg_zerocopy,
 	hold_process_vm_readv, hold_rdma_rxe, hold_rdma_siw, hold_splice, hold_udmabuf,
@@ -18,6 +18,7 @@ extern const struct trick trick_double_pin, trick_exec, trick_exit, trick_extra_
 
 const struct hold_path *const hold_paths[] = {
 	&hold_af_xdp,
+	&hold_coredump,
 	&hold_direct_dm,
 	&hold_direct_fuse,
 	&hold_direct_null_blk,
@@ -76,6 +77,7 @@ const char *const trick_point_names[TRICK_POINTS] = {
 	[BEFORE_SETUP] = "before-setup",
 	[AFTER_MAP] = "after-map",
 	[AFTER_MEMORY] = "after-memory",
+	[BEFORE_ATTEMPT] = "before-attempt",
 	[AFTER_ATTEMPT] = "after-attempt",
 	[AFTER_HOLD] = "after-hold",
 	[BEFORE_RELEASE] = "before-release",

@@ -8,8 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 static int exec_keep_open(struct failure *why)
 {
@@ -32,11 +35,12 @@ static int exec_keep_open(struct failure *why)
 
 static int exec_second_life(struct holding *holding, struct failure *why)
 {
-	char *arguments[] = { "pinholder", "--after-exec", NULL };
+	char now[32], *arguments[] = { "pinholder", "--after-exec", now, NULL };
 
 	(void)holding;
 	if (exec_keep_open(why) < 0)
 		return -1;
+	snprintf(now, sizeof(now), "%.0f", boottime() * 1e6);
 	execv("/proc/self/exe", arguments);
 	return failed(why, errno, "execv(/proc/self/exe)");
 }

@@ -10,14 +10,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "pinholder/space.h"
+
 static int extra_reference_take(struct holding *holding, struct failure *why)
 {
-	struct iovec page = {
-		.iov_base = holding->address + holding->hold_bytes - holding->page_size_bytes,
-		.iov_len = holding->page_size_bytes,
-	};
+	struct iovec page = { .iov_len = holding->page_size_bytes };
 	int ends[2];
 
+	if (require_addresses(holding, why) < 0)
+		return -1;
+	page.iov_base = holding->address + holding->hold_bytes - holding->page_size_bytes;
 	/* Both ends stay open, unread, until the process ends. */
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return failed(why, errno, "pipe2()");

@@ -20,6 +20,7 @@
 #include "pinholder/isolation.h"
 #include "pinholder/pages.h"
 #include "pinholder/pipes.h"
+#include "pinholder/space.h"
 
 /* Forked processes have copies; the helper is one and the same. */
 static struct {
@@ -54,10 +55,12 @@ static int isolated_elsewhere_tell(struct failure *why)
 {
 	ssize_t got;
 
-	if (send(isolated_elsewhere.socket, &isolated_elsewhere.order, sizeof(isolated_elsewhere.order), MSG_NOSIGNAL) < 0)
+	if (send(isolated_elsewhere.socket, &isolated_elsewhere.order,
+		 sizeof(isolated_elsewhere.order), MSG_NOSIGNAL) < 0)
 		return failed(why, errno, "send(helper)");
 	do
-		got = recv(isolated_elsewhere.socket, &isolated_elsewhere.report, sizeof(isolated_elsewhere.report), 0);
+		got = recv(isolated_elsewhere.socket, &isolated_elsewhere.report,
+			   sizeof(isolated_elsewhere.report), 0);
 	while (got < 0 && errno == EINTR);
 	if (got != (ssize_t)sizeof(isolated_elsewhere.report))
 		return failed(why, got < 0 ? errno : ECHILD, "recv(helper)");
@@ -74,6 +77,8 @@ static int isolated_elsewhere_isolate(struct holding *holding, struct failure *w
 	long long isolated;
 	int error;
 
+	if (require_addresses(holding, why) < 0)
+		return -1;
 	if (holding->node < 0) {
 		failed(why, EINVAL, "isolating pages of no node in particular");
 		return advise(why, "say which one with --node");

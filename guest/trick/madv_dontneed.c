@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "pinholder/space.h"
+
 static int madv_dontneed(struct holding *holding, struct failure *why)
 {
+	if (require_addresses(holding, why) < 0)
+		return -1;
 	if (madvise(holding->address, holding->size_bytes, MADV_DONTNEED) < 0)
 		/* Locked memory, and before 5.18 hugetlb, is not to be thrown away. */
 		return errno == EINVAL ? unsupported(why, errno, "madvise(MADV_DONTNEED)") :

@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "pinholder/space.h"
+
 static int munmap_memory(struct holding *holding, struct failure *why)
 {
+	if (require_addresses(holding, why) < 0)
+		return -1;
 	if (munmap(holding->address, holding->size_bytes) < 0)
 		return failed(why, errno, "munmap(%zu bytes)", holding->size_bytes);
 	holding->address = NULL;

@@ -39,8 +39,10 @@ static int two_processes_hold(struct holding *holding, struct failure *why)
 	int ends[2], error;
 	ssize_t got;
 
-	if (holding->file < 0)
-		return unsupported(why, EINVAL, "sharing private memory with a second process");
+	if (fcntl(holding->file, F_GETFD) < 0) {
+		unsupported(why, errno, "fcntl(%d, F_GETFD)", holding->file);
+		return advise(why, "private memory has pages of one process: take a kind of a file");
+	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return failed(why, errno, "pipe2()");
 	two_processes_child = fork();
