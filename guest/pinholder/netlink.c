@@ -64,16 +64,12 @@ void netlink_add_text(struct netlink *netlink, uint16_t attribute, const char *t
 	netlink_add(netlink, attribute, text, strlen(text) + 1);
 }
 
-/* Sends the request and reads into answer until what belongs to it has come; bytes or -errno. */
-static ssize_t exchange(struct netlink *netlink, void *answer, size_t size)
+/* The next message that answers the request; bytes or -errno. */
+static ssize_t receive(struct netlink *netlink, void *answer, size_t size)
 {
 	struct nlmsghdr *head = answer;
 	ssize_t got;
 
-	if (netlink->request->nlmsg_len > sizeof(netlink->room))
-		return -E2BIG;
-	if (send(netlink->socket, netlink->room, netlink->request->nlmsg_len, 0) < 0)
-		return -errno;
 	do {
 		got = recv(netlink->socket, answer, size, 0);
 		if (got < 0 && errno != EINTR)
@@ -84,6 +80,16 @@ static ssize_t exchange(struct netlink *netlink, void *answer, size_t size)
 	return got;
 }
 
+/* Sends the request and receives the first message that answers it; bytes or -errno. */
+static ssize_t exchange(struct netlink *netlink, void *answer, size_t size)
+{
+	if (netlink->request->nlmsg_len > sizeof(netlink->room))
+		return -E2BIG;
+	if (send(netlink->socket, netlink->room, netlink->request->nlmsg_len, 0) < 0)
+		return -errno;
+	return receive(netlink, answer, size);
+}
+
 int netlink_talk(struct netlink *netlink)
 {
 	_Alignas(struct nlmsghdr) char answer[8192];
@@ -92,7 +98,7 @@ int netlink_talk(struct netlink *netlink)
 
 	/* Some families answer with data before the acknowledgement. */
 	while (got >= 0 && head->nlmsg_type != NLMSG_ERROR)
-		got = recv(netlink->socket, answer, sizeof(answer), 0);
+		got = receive(netlink, answer, sizeof(answer));
 	if (got < 0)
 		return (int)-got;
 	return -((struct nlmsgerr *)NLMSG_DATA(head))->error;

@@ -9,8 +9,10 @@ VHOST_VDPA = HoldPath(
     summary="the DMA mapping of a vDPA device (vhost-vdpa over vdpa_sim): a long-term pin",
     reference=Reference.LONGTERM_PIN,
     needs=Needs(
-        options=frozenset({"CONFIG_VDPA_SIM_NET", "CONFIG_VHOST_VDPA"}),
-        modules=("vdpa_sim use_va=0", "vdpa_sim_net", "vhost_vdpa"),
+        options=frozenset({"CONFIG_VDPA_SIM", "CONFIG_VHOST_VDPA"}),
+        modules=("vdpa_sim use_va=0", "vhost_vdpa"),
+        # Since 5.12; before, vdpa_sim itself is the network device (and knows no use_va).
+        optional_modules=("vdpa_sim_net",),
         # The same where it is built in.
         cmdline=("vdpa_sim.use_va=0",),
     ),
