@@ -15,6 +15,8 @@ static struct holding holding = {
 	.watched = true,
 };
 
+static int signals;
+
 static void give_up(const char *doing, const struct failure *why) __attribute__((noreturn));
 
 static void give_up(const char *doing, const struct failure *why)
@@ -102,14 +104,40 @@ static int hold(void)
 	return 0;
 }
 
-/* Until a line, or the end, of standard input. */
+/* Until Enter, SIGINT or SIGTERM; that nobody types here (the end of input) is no word. */
 static void wait_for_word(void)
 {
-	char byte;
+	struct pollfd sources[] = { { .fd = signals, .events = POLLIN },
+				    { .fd = STDIN_FILENO, .events = POLLIN } };
+	nfds_t count = 2;
+	char byte = '\0';
 
 	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n')
-		;
+	while (!sources[0].revents && byte != '\n') {
+		if (poll(sources, count, -1) < 0 && errno != EINTR)
+			return;
+		if (sources[1].revents && read(STDIN_FILENO, &byte, 1) != 1) {
+			count = 1;
+			sources[1].revents = 0;
+		}
+	}
+}
+
+/* To be called before anything is held: from then on these signals only end the waiting. */
+static void expect_signals(void)
+{
+	struct failure why;
+	sigset_t awaited;
+
+	sigemptyset(&awaited);
+	sigaddset(&awaited, SIGINT);
+	sigaddset(&awaited, SIGTERM);
+	signals = sigprocmask(SIG_BLOCK, &awaited, NULL) < 0 ? -1 :
+							       signalfd(-1, &awaited, SFD_CLOEXEC);
+	if (signals < 0) {
+		failed(&why, errno, "signalfd()");
+		give_up("start", &why);
+	}
 }
 
 static void let_go(void)
@@ -134,6 +162,7 @@ int main(int argc, char **argv)
 	struct failure why;
 
 	holding.page_size_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	expect_signals();
 	if (argc > 1 && !strcmp(argv[1], "--after-exec")) {
 		puts("held by what another program left open");
 		wait_for_word();

@@ -82,7 +82,6 @@ online_all() {
 
 clean_up() {
 	trap - EXIT INT TERM
-	exec 3>&-
 	[ -z "${holder:-}" ] || kill "$holder" 2>/dev/null
 	[ -z "${work:-}" ] || rm -rf "$work"
 	[ -z "${blocks:-}" ] || online_all
@@ -111,10 +110,8 @@ mkdir "$work" || fail "cannot make $work"
 trap 'clean_up; exit 130' INT TERM
 trap clean_up EXIT
 lines=$(dmesg 2>/dev/null | wc -l)
-mkfifo "$work/words" || fail "cannot make a pipe in $work"
-"$program" "$node" <"$work/words" >"$work/said" 2>&1 &
+"$program" "$node" </dev/null >"$work/said" 2>&1 &
 holder=$!
-exec 3>"$work/words"
 while kill -0 "$holder" 2>/dev/null &&
 	! grep -q -E '^(held|refused|failed|unsupported)' "$work/said"; do
 	sleep 1
@@ -123,17 +120,18 @@ cat "$work/said"
 grep -q -E '^(held|refused)' "$work/said" || fail "nothing was held"
 
 echo "-- while pages are held, node $node"
-try_all | tee "$work/first"
+try_all >"$work/first"
+cat "$work/first"
 echo "-- the kernel's log"
 dmesg 2>/dev/null | tail -n +$((lines + 1)) | grep -E 'migrat|isolat|page|offlin' | head -n 20
-echo >&3
-exec 3>&-
+kill "$holder" # SIGTERM lets go
 wait "$holder" 2>/dev/null
 holder=
 sleep 1
 online_all
 echo "-- after they were let go"
-try_all | tee "$work/second"
+try_all >"$work/second"
+cat "$work/second"
 online_all
 echo "-- @NAME@ on $(uname -r): $(grep -c ': offline' "$work/first") of $(wc -l <"$work/first") blocks" \
 	"went while held, $(grep -c ': offline' "$work/second") afterwards"

@@ -36,8 +36,8 @@ _REPLACED = {"json.h": "export/json.h"}
 _SOURCES = {"pages.h": ("runs.c", "pagemap.c")}
 """The sources of a header, where these are not called as it is."""
 _SYSTEM = (
-    *("errno.h", "linux/mempolicy.h", "signal.h", "stdbool.h", "stdio.h", "stdlib.h", "string.h"),
-    *("sys/syscall.h", "unistd.h"),
+    *("errno.h", "linux/mempolicy.h", "poll.h", "signal.h", "stdbool.h", "stdio.h", "stdlib.h"),
+    *("string.h", "sys/signalfd.h", "sys/syscall.h", "unistd.h"),
 )
 """What the main of its own takes."""
 _QEMU = (
@@ -240,7 +240,7 @@ def _head(scenario: Scenario) -> str:
     libraries = f" {_RDMA} {_RDMA_LIBRARIES}" if _is_rdma(scenario) else ""
     lines += [
         f" *   gcc -O2 -static -pthread -o {scenario.name} {scenario.name}.c{libraries}",
-        f" *   ./{scenario.name} [NODE]      as root; Enter lets the pages go",
+        f" *   ./{scenario.name} [NODE]      as root; Enter or Ctrl-C lets the pages go",
         " *",
     ]
     needs = needs_of(scenario)
