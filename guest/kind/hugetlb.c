@@ -16,6 +16,7 @@ static struct {
 	size_t bytes;		/* of one page */
 	uint64_t before;	/* pages in the pool */
 	bool grown;
+	bool taken;		/* the memory is there: so was the pool */
 } hugetlb;
 
 /* A file of the pool: of one node, or of the machine. */
@@ -51,6 +52,9 @@ static int hugetlb_resize(const struct holding *holding, uint64_t pages, struct 
 
 	snprintf(text, sizeof(text), "%" PRIu64, pages);
 	error = write_text(hugetlb_file(holding, "nr_hugepages", path, sizeof(path)), text);
+	/* A node goes with the last of its memory, and its pool with it. */
+	if (error == ENOENT && hugetlb.taken)
+		return 0;
 	return error ? failed(why, error, "write(%s, %s)", path, text) : 0;
 }
 
@@ -100,6 +104,7 @@ static int hugetlb_map(struct holding *holding, struct failure *why)
 	if (mmap(holding->address, holding->size_bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return failed(why, errno, "mmap(%zu bytes, MAP_HUGETLB)", holding->size_bytes);
+	hugetlb.taken = true;
 	return 0;
 }
 

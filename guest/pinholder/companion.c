@@ -18,9 +18,14 @@ pid_t companion_start(struct failure *why)
 		return child;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);
-	/* What reads the holder's words must see their end with the holder's. */
+	/*
+	 * What reads the holder's words must see their end with the holder's, and a ring or a pipe
+	 * that holds pages must not live on in a copy of its descriptor.
+	 */
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		_exit(1);
 	for (;;)
 		pause();
 }
