@@ -169,7 +169,7 @@ def test_junit_has_the_four_cases(default_plan: Finished) -> None:
 def test_a_refused_pin_leaves_nothing_pinned_and_works_offline(tmp_path: Path) -> None:
     done = pinhole(
         *("run", shipped("plans") / "catalogue.yaml", "--offline", "--json", "--runs", tmp_path),
-        *("-k", "refused and 6.12"),
+        *("-k", "io_uring-refused and 6.12"),
     )
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["records"]
@@ -206,6 +206,7 @@ def test_a_pin_of_pages_that_are_isolated_elsewhere_spins_until_it_is_killed(
 @pytest.mark.full
 def test_the_whole_catalogue_is_as_expected(tmp_path: Path) -> None:
     plan = shipped("plans") / "catalogue.yaml"
-    done = pinhole("run", plan, "--repeat", "2", "--json", "--runs", tmp_path)
+    done = pinhole("run", plan, "--repeat", "2", "--json", "--runs", tmp_path, within=7200)
     assert done.returncode == 0, done.stderr
-    assert {record["status"] for record in json.loads(done.stdout)["records"]} == {"PASS"}
+    # What neither of Debian's kernels has is skipped by name.
+    assert {record["status"] for record in json.loads(done.stdout)["records"]} == {"PASS", "SKIP"}
