@@ -2,6 +2,7 @@
 """The table of ways to hold pages: one row and one file each, here and in ``guest/hold/``."""
 
 from pinhole.scenario.hold.af_xdp import AF_XDP
+from pinhole.scenario.hold.coredump import COREDUMP
 from pinhole.scenario.hold.direct_dm import DIRECT_DM
 from pinhole.scenario.hold.direct_fuse import DIRECT_FUSE
 from pinhole.scenario.hold.direct_null_blk import DIRECT_NULL_BLK
@@ -43,5 +44,6 @@ HOLD_PATHS = {
         DIRECT_DM,
         DIRECT_NULL_BLK,
         FUSE_LOCKED,
+        COREDUMP,
     )
 }
