@@ -6,10 +6,12 @@ Built here without RDMA: a program that is not static takes libibverbs and its p
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,14 @@ CELLS = [
     for kind in MEMORY_KINDS.values()
     if way.own_memory == (kind.name == "own")
 ]
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of tests that run at once (xdist) only one looks at how much the machine has pinned."""
+    with (tmp_path_factory.getbasetemp().parent / "pins.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +118,11 @@ lines = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(arguments=lines, orders=st.sampled_from(["", "release\n", "pages\npages\n", "dance\n\n"]))
 def test_any_command_line_ends_with_a_status_of_its_own(
     sanitized: Path, arguments: list[tuple[str, ...]], orders: str

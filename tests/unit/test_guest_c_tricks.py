@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.test_guest_c_fuzz import await_pins, pins
+from tests.unit.test_guest_c_fuzz import alone, await_pins, pins
 from tests.unit.test_guest_c_pinholder import (
     PAGE_BYTES,
     Event,
@@ -26,7 +26,7 @@ from tests.unit.test_guest_c_pinholder import (
     pinholder,
 )
 
-__all__ = ["pinholder"]  # the fixture
+__all__ = ["alone", "pinholder"]  # the fixtures
 
 BYTES = 4 << 20
 PAGES = BYTES // PAGE_BYTES
