@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Holds pages by the kernel's own test of pinning (mm/gup_test.c, 5.16 and later). */
+/* Holds pages by the kernel's own test of pinning (mm/gup_test.c, 6.2 and later). */
 #include "pinholder/holding.h"
 
 #include <errno.h>
@@ -34,10 +34,13 @@ static int gup_test_setup(struct holding *holding, struct failure *why)
 		unsupported(why, errno, "open(" GUP_TEST_FILE ")");
 		return advise(why, "this takes CONFIG_GUP_TEST and a mounted debugfs");
 	}
-	/* Before 5.16 it knows no START, and cannot hold: it unpins before it returns. */
-	if (ioctl(gup_test_file, GUP_TEST_STOP) < 0 && errno == EINVAL)
-		return unsupported(why, errno, "ioctl(PIN_LONGTERM_TEST_STOP)");
-	return 0;
+	/* That of 5.11 to 6.1 knows no START, and cannot hold: it unpins before it returns. */
+	if (ioctl(gup_test_file, GUP_TEST_STOP) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return failed(why, errno, "ioctl(PIN_LONGTERM_TEST_STOP)");
+	unsupported(why, errno, "ioctl(PIN_LONGTERM_TEST_STOP)");
+	return advise(why, "this takes 6.2 or later");
 }
 
 static void gup_test_hold(struct holding *holding, struct hold_result *result)

@@ -12,6 +12,7 @@
 
 #include <infiniband/verbs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <rdma/rdma_netlink.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,37 @@
 #include <unistd.h>
 
 #include "netlink.h"
+
+/*
+ * libnl names these, of glibc, which a static program cannot use: the linker warns of it. Nobody
+ * calls them here.
+ */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+		struct addrinfo **found)
+{
+	(void)node;
+	(void)service;
+	(void)hints;
+	(void)found;
+	return EAI_FAIL;
+}
+
+void freeaddrinfo(struct addrinfo *found)
+{
+	(void)found;
+}
+
+struct protoent *getprotobyname(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
+struct protoent *getprotobynumber(int number)
+{
+	(void)number;
+	return NULL;
+}
 
 static struct {
 	char name[32];
@@ -64,7 +96,9 @@ static int remove_link(void)
 	uint32_t index;
 	int error = 0;
 
-	for (one = all; one && *one; one++) {
+	if (!all)
+		return errno;
+	for (one = all; *one; one++) {
 		if (strcmp(ibv_get_device_name(*one), rdma.name))
 			continue;
 		index = (uint32_t)ibv_get_device_index(*one);
@@ -72,8 +106,7 @@ static int remove_link(void)
 		netlink_add(&rdma.netlink, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
 		error = netlink_talk(&rdma.netlink);
 	}
-	if (all)
-		ibv_free_device_list(all);
+	ibv_free_device_list(all);
 	return error;
 }
 
@@ -102,7 +135,7 @@ static int open_link(struct failure *why)
 	struct ibv_device **all = ibv_get_device_list(NULL), **one;
 
 	if (!all)
-		return unsupported(why, errno, "ibv_get_device_list()");
+		return failed(why, errno, "ibv_get_device_list()");
 	for (one = all; *one && !rdma.context; one++) {
 		if (strcmp(ibv_get_device_name(*one), rdma.name))
 			continue;
@@ -120,6 +153,15 @@ static int open_link(struct failure *why)
 	return rdma.domain ? 0 : failed(why, errno, "ibv_alloc_pd(%s)", rdma.name);
 }
 
+/* Nobody releases what was never held, and the link would outlive the process. */
+static void close_link(void)
+{
+	struct failure why;
+
+	if (rdma_close(&why) < 0)
+		fprintf(stderr, "pinholder: %s: %s\n", why.call, strerror(why.error));
+}
+
 int rdma_open(const char *type, struct failure *why)
 {
 	int error;
@@ -129,19 +171,32 @@ int rdma_open(const char *type, struct failure *why)
 		return -1;
 	/* What a killed process left would be in the way. */
 	error = remove_link();
+	if (error == ENOSYS) {
+		unsupported(why, error, "ibv_get_device_list()");
+		return advise(why, "this takes CONFIG_INFINIBAND_USER_ACCESS");
+	}
 	if (error)
 		return failed(why, error, "RDMA_NLDEV_CMD_DELLINK(%s)", rdma.name);
 	why->call[0] = '\0';
 	if (add_link(type, why) < 0)
 		return -1;
-	return open_link(why);
+	if (open_link(why) == 0)
+		return 0;
+	close_link();
+	return -1;
 }
 
 int rdma_register(const struct holding *holding)
 {
+	int error;
+
 	rdma.region = ibv_reg_mr(rdma.domain, holding->address, holding->hold_bytes,
 				 IBV_ACCESS_LOCAL_WRITE);
-	return rdma.region ? 0 : errno;
+	if (rdma.region)
+		return 0;
+	error = errno;
+	close_link();
+	return error;
 }
 
 int rdma_close(struct failure *why)
@@ -150,10 +205,10 @@ int rdma_close(struct failure *why)
 
 	if (error)
 		return failed(why, error, "ibv_dereg_mr()");
-	error = ibv_dealloc_pd(rdma.domain);
+	error = rdma.domain ? ibv_dealloc_pd(rdma.domain) : 0;
 	if (error)
 		return failed(why, error, "ibv_dealloc_pd()");
-	if (ibv_close_device(rdma.context))
+	if (rdma.context && ibv_close_device(rdma.context))
 		return failed(why, errno, "ibv_close_device()");
 	error = remove_link();
 	if (error)
