@@ -17,6 +17,7 @@ def ledger(case: Case) -> Ruling:
     missing = [
         *_pins(case),
         *_memory(case),
+        *_huge_pages(case),
         *_zones(case),
         *_blocks(case),
         *_contents(case),
@@ -45,6 +46,14 @@ def _memory(case: Case) -> list[str]:
         raise EvidenceGapError("MemTotal is missing from /proc/meminfo")
     before, after = totals
     return [] if before == after else [f"MemTotal was {before} bytes and is {after}"]
+
+
+def _huge_pages(case: Case) -> list[str]:
+    """A pool that grew would be a spare page for the next one; a kernel may have none at all."""
+    before, after = (case.meminfo(one).get("HugePages_Total") for one in (BEFORE, AFTER))
+    if (before is None) != (after is None):
+        raise EvidenceGapError("HugePages_Total came or went")
+    return [] if before == after else [f"there were {before} huge pages and are {after}"]
 
 
 def _zones(case: Case) -> list[str]:
