@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pinhole.guest.kmsg import since
+from pinhole.guest.kmsg import between
 from pinhole.plan import Promise, Scenario
 from pinhole.scenario import kind
 from pinhole.scenario.part import MemoryKind, Start
@@ -134,7 +134,13 @@ def test_a_log_of_a_shared_guest_begins_with_the_scenarios_mark() -> None:
     assert verdict_on(data).of(Promise.HEALTH).state is State.UNKNOWN
 
 
-def test_what_stands_before_the_mark_is_of_other_scenarios() -> None:
-    records = "6,1,10,-;BUG: of another\n12,2,11,-;pinhole ab begin x\n6,3,12,-;then\n"
-    assert since("pinhole ab begin x", records) == "".join(records.splitlines(True)[1:])
-    assert since("pinhole ab begin y", records) == ""
+def test_what_stands_around_the_marks_is_of_no_scenario() -> None:
+    records = (
+        "6,1,10,-;BUG: of another\n12,2,11,-;pinhole ab begin x\n6,3,12,-;then\n SUBSYSTEM=pci\n"
+        "12,4,13,-;pinhole ab end x\n6,5,14,-;clocksource: late\n"
+    )
+    lines = records.splitlines(keepends=True)
+    assert between("pinhole ab begin x", "pinhole ab end x", records) == "".join(lines[1:5])
+    assert between("", "pinhole ab end x", records) == "".join(lines[:5])
+    assert between("", "pinhole ab end y", records) == records
+    assert between("pinhole ab begin y", "pinhole ab end x", records) == ""

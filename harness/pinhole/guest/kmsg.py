@@ -70,9 +70,19 @@ def mark(channel: Channel, text: str, *, budget: float) -> None:
     channel.run(["pinguest", "mark", text], budget=budget).check()
 
 
-def since(text: str, records: str) -> str:
-    """``records`` from the mark ``text`` on; empty where it is not among them."""
+def between(first: str, last: str, records: str) -> str:
+    """``records`` from the mark ``first`` (empty: from their beginning) to the mark ``last``.
+
+    The kernel may write on while they are read; where a mark is not among them nothing is cut at
+    that end, or for ``first`` everything.
+    """
     lines = records.splitlines(keepends=True)
-    ends = (number for number, line in enumerate(lines) if line.rstrip("\n").endswith(f";{text}"))
-    first = next(ends, len(lines))
-    return "".join(lines[first:])
+    begin = _line_of(first, lines) if first else 0
+    end = _line_of(last, lines)
+    return "".join(lines[begin : end + 1])
+
+
+def _line_of(mark: str, lines: list[str]) -> int:
+    """The number of the line that is ``mark``; that behind the last one if there is none."""
+    found = (number for number, line in enumerate(lines) if line.rstrip("\n").endswith(f";{mark}"))
+    return next(found, len(lines))

@@ -18,7 +18,7 @@ from pinhole.guest.clock import sample_clock
 from pinhole.guest.dimm import PluggedDimm
 from pinhole.guest.guest import Guest
 from pinhole.guest.holder import Holder
-from pinhole.guest.kmsg import mark, read_kmsg, since
+from pinhole.guest.kmsg import between, mark, read_kmsg
 from pinhole.guest.snapshot import take
 from pinhole.guest.text import parse_counters
 from pinhole.plan import MachinePlan, Scenario
@@ -218,7 +218,7 @@ class Play:
         log = read_kmsg(guest.channel, budget=budget)
         self._evidence.kmsg = KmsgEvidence(
             # What stands before the mark in a guest that is shared is of other scenarios.
-            records=since(self._begin_mark, log.text) if self._position else log.text,
+            records=between(self._begin_mark if self._position else "", end_mark, log.text),
             overrun=log.overrun,
             complete=log.complete,
             begin_mark=self._begin_mark,
