@@ -30,6 +30,7 @@ _LICENSE = re.compile(r"\A(?:// SPDX-[^\n]*\n|/\* SPDX-[^\n]*\*/\n)")
 _STATIC = re.compile(
     r"^static (?:const )?(?:[a-z_0-9]+ )*?[*]?(?P<name>[a-z_0-9]+)(?:\(| =|;|\[)", re.M
 )
+_DEFINE = re.compile(r"^#define (?P<name>[A-Z_0-9]+)\b", re.M)
 _EXTERN = re.compile(r"^extern const struct (?:hold_path|memory_kind) (?P<name>\w+);\n", re.M)
 _REPLACED = {"json.h": "export/json.h"}
 """What an exported file has instead: plain lines of text where pinholder writes JSON."""
@@ -215,19 +216,25 @@ def _body(text: str) -> str:
 
 
 def _own_names(sources: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
-    """The sources, where two of them call something static alike, by names that tell them apart."""
+    """The sources, where two of them call something alike, by names that tell them apart."""
     names = [
-        (path, text, {one["name"] for one in _STATIC.finditer(text)}) for path, text in sources
+        (path, text, {*_names(_STATIC, text), *_names(_DEFINE, text)}) for path, text in sources
     ]
     counts = Counter(name for _, _, found in names for name in found)
     renamed = []
     for path, text, found in names:
         own = text
         for name in sorted(one for one in found if counts[one] > 1):
+            prefix = f"{path.stem}_c_"
+            new = (prefix.upper() if name.isupper() else prefix) + name
             # Not a member's name, nor a word in a text.
-            own = re.sub(rf"(?<![\w.\"])(?<!->){name}(?![\w\"])", f"{path.stem}_c_{name}", own)
+            own = re.sub(rf"(?<![\w.\"])(?<!->){name}(?![\w\"])", new, own)
         renamed.append((path, own))
     return renamed
+
+
+def _names(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    return (one["name"] for one in pattern.finditer(text))
 
 
 def _head(scenario: Scenario) -> str:
