@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "pinholder/census.h"
 #include "pinholder/companion.h"
 
 extern const struct memory_kind kind_anonymous;
@@ -17,9 +18,12 @@ static int cow_child_map(struct holding *holding, struct failure *why)
 
 static int cow_child_settle(struct holding *holding, struct failure *why)
 {
-	(void)holding;
+	uint64_t pages;
+
 	cow_child = companion_start(why);
-	return cow_child < 0 ? -1 : 0;
+	if (cow_child < 0 || count_mapped(holding, 2, &pages, why) < 0)
+		return -1;
+	return require_all(holding, pages, "shared with the child", why);
 }
 
 static int cow_child_release(struct holding *holding, struct failure *why)

@@ -10,13 +10,12 @@
 #include <sys/mman.h>
 
 #include "file.h"
+#include "pinholder/settings.h"
 #include "pinholder/space.h"
 
 static struct {
 	size_t bytes;		/* of one page */
-	uint64_t before;	/* pages in the pool */
-	bool grown;
-	bool taken;		/* the memory is there: so was the pool */
+	uint64_t before;	/* pages that the pool is to have, of those it has */
 } hugetlb;
 
 /* A file of the pool: of one node, or of the machine. */
@@ -45,17 +44,28 @@ static int hugetlb_read(const struct holding *holding, const char *name, uint64_
 	return 0;
 }
 
-static int hugetlb_resize(const struct holding *holding, uint64_t pages, struct failure *why)
+/* The pages of the pool but for those that go when they are freed: what one writes to it. */
+static int hugetlb_persistent(const struct holding *holding, uint64_t *pages, struct failure *why)
 {
-	char path[128], text[32];
-	int error;
+	uint64_t surplus;
 
-	snprintf(text, sizeof(text), "%" PRIu64, pages);
-	error = write_text(hugetlb_file(holding, "nr_hugepages", path, sizeof(path)), text);
-	/* A node goes with the last of its memory, and its pool with it. */
-	if (error == ENOENT && hugetlb.taken)
-		return 0;
-	return error ? failed(why, error, "write(%s, %s)", path, text) : 0;
+	if (hugetlb_read(holding, "nr_hugepages", pages, why) < 0 ||
+	    hugetlb_read(holding, "surplus_hugepages", &surplus, why) < 0)
+		return -1;
+	*pages -= surplus;
+	return 0;
+}
+
+static int hugetlb_grow(const struct holding *holding, uint64_t pages, struct failure *why)
+{
+	char path[128], value[24], before[24];
+
+	snprintf(value, sizeof(value), "%" PRIu64, hugetlb.before + pages);
+	snprintf(before, sizeof(before), "%" PRIu64, hugetlb.before);
+	hugetlb_file(holding, "nr_hugepages", path, sizeof(path));
+	if (settings_add(path, value, before, why) < 0 || settings_keep(why) < 0)
+		return -1;
+	return settings_change(why);
 }
 
 /* The default size, which mmap() takes without asking for one. */
@@ -87,15 +97,12 @@ static int hugetlb_map(struct holding *holding, struct failure *why)
 		return advise(why, "a huge page has %zu bytes: use a multiple", hugetlb.bytes);
 	}
 	wanted = holding->size_bytes / hugetlb.bytes;
-	if (hugetlb_read(holding, "nr_hugepages", &hugetlb.before, why) < 0 ||
+	if (hugetlb_persistent(holding, &hugetlb.before, why) < 0 ||
 	    hugetlb_read(holding, "free_hugepages", &idle, why) < 0)
 		return -1;
-	if (idle < wanted) {
-		hugetlb.grown = true;
-		if (hugetlb_resize(holding, hugetlb.before + wanted - idle, why) < 0 ||
-		    hugetlb_read(holding, "free_hugepages", &idle, why) < 0)
-			return -1;
-	}
+	if (idle < wanted && (hugetlb_grow(holding, wanted - idle, why) < 0 ||
+			      hugetlb_read(holding, "free_hugepages", &idle, why) < 0))
+		return -1;
 	if (idle < wanted)
 		return failed(why, ENOMEM, "only %" PRIu64 " of %" PRIu64 " huge pages", idle,
 			      wanted);
@@ -104,19 +111,24 @@ static int hugetlb_map(struct holding *holding, struct failure *why)
 	if (mmap(holding->address, holding->size_bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return failed(why, errno, "mmap(%zu bytes, MAP_HUGETLB)", holding->size_bytes);
-	hugetlb.taken = true;
 	return 0;
 }
 
-/* The pages go back to the pool when they are unmapped, and then out of it. */
-static int hugetlb_release(struct holding *holding, struct failure *why)
+/*
+ * The pool shrinks to what it was at once: its pages that are in use become surplus
+ * (set_max_hugepages(), mm/hugetlb.c) and leave it whenever and on whatever node they are freed.
+ * Were it left to the release, those that a pin had moved would stay in another node's pool.
+ */
+static int hugetlb_settle(struct holding *holding, struct failure *why)
 {
-	if (holding->address && munmap(holding->address, holding->size_bytes) < 0)
-		return failed(why, errno, "munmap(%zu bytes)", holding->size_bytes);
-	if (holding->address)
-		holding->unmapped_by = "release";
-	holding->address = NULL;
-	return hugetlb.grown ? hugetlb_resize(holding, hugetlb.before, why) : 0;
+	uint64_t pages;
+
+	if (settings_restore(why) < 0 || hugetlb_persistent(holding, &pages, why) < 0)
+		return -1;
+	if (pages != hugetlb.before)
+		return failed(why, 0, "a pool of %" PRIu64 " huge pages, not of %" PRIu64, pages,
+			      hugetlb.before);
+	return 0;
 }
 
 static void hugetlb_report(const struct holding *holding, struct json *json)
@@ -129,6 +141,6 @@ const struct memory_kind kind_hugetlb = {
 	.name = "hugetlb",
 	.summary = "private memory in hugetlb pages of the node's pool",
 	.map = hugetlb_map,
-	.release = hugetlb_release,
+	.settle = hugetlb_settle,
 	.report = hugetlb_report,
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "pinholder/census.h"
 #include "pinholder/node.h"
 
 extern const struct memory_kind kind_anonymous;
@@ -16,10 +17,14 @@ static int mlocked_map(struct holding *holding, struct failure *why)
 
 static int mlocked_settle(struct holding *holding, struct failure *why)
 {
+	uint64_t pages;
+
 	if (mlock(holding->address, holding->size_bytes) < 0)
 		return failed(why, errno, "mlock(%zu bytes)", holding->size_bytes);
 	/* Since 5.18 pages are marked in batches (mm/mlock.c: mlock_folio()). */
-	return node_drain(holding, why);
+	if (node_drain(holding, why) < 0 || count_in_memory(holding, KPF_MLOCKED, &pages, why) < 0)
+		return -1;
+	return require_all(holding, pages, "marked as locked", why);
 }
 
 const struct memory_kind kind_mlocked = {

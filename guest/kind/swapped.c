@@ -3,7 +3,6 @@
 #include "pinholder/holding.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,10 @@
 
 #include "clock.h"
 #include "file.h"
+#include "pinholder/node.h"
 #include "pinholder/pages.h"
 #include "pinholder/program.h"
+#include "pinholder/undo.h"
 
 #define ZRAM_CONTROL "/sys/class/zram-control/"
 #define SWAP_SECONDS 20.0
@@ -23,19 +24,28 @@
 extern const struct memory_kind kind_anonymous;
 
 static struct {
-	char number[16];	/* of the device; empty: none */
+	char number[16];	/* of the device */
 	char device[32];
-	bool on;
+	struct undo undo;
 } swapped;
 
-static int swapped_set(const char *name, const char *value, struct failure *why)
+static int swapped_write(const char *name, const char *value)
 {
 	char path[64];
-	int error;
 
 	snprintf(path, sizeof(path), "/sys/block/zram%s/%s", swapped.number, name);
-	error = write_text(path, value);
-	return error ? failed(why, error, "write(%s, %s)", path, value) : 0;
+	return write_text(path, value);
+}
+
+/* Whether or not it is a swap area as yet, or has a size; what is in it comes back to memory. */
+static int swapped_remove(void)
+{
+	int error;
+
+	if (swapoff(swapped.device) < 0 && errno != EINVAL)
+		return errno;
+	error = swapped_write("reset", "1");
+	return error ? error : write_text(ZRAM_CONTROL "hot_remove", swapped.number);
 }
 
 static int swapped_device(size_t bytes, struct failure *why)
@@ -43,6 +53,7 @@ static int swapped_device(size_t bytes, struct failure *why)
 	char text[32], device[sizeof(swapped.device)];
 	char *mkswap[] = { "mkswap", device, NULL };
 	ssize_t length = read_text(ZRAM_CONTROL "hot_add", text, sizeof(text));
+	int error;
 
 	if (length < 0) {
 		unsupported(why, (int)-length, "read(" ZRAM_CONTROL "hot_add)");
@@ -51,14 +62,19 @@ static int swapped_device(size_t bytes, struct failure *why)
 	text[strcspn(text, "\n")] = '\0';
 	snprintf(swapped.number, sizeof(swapped.number), "%.15s", text);
 	snprintf(swapped.device, sizeof(swapped.device), "/dev/zram%s", swapped.number);
+	if (undo_later(&swapped.undo, swapped_remove, why) < 0)
+		return -1;
 	snprintf(device, sizeof(device), "%s", swapped.device);
 	snprintf(text, sizeof(text), "%zu", bytes);
-	if (swapped_set("disksize", text, why) < 0 || run_program(mkswap, -1, why) < 0)
+	error = swapped_write("disksize", text);
+	if (error)
+		return failed(why, error, "write(/sys/block/zram%s/disksize, %s)", swapped.number,
+			      text);
+	if (run_program(mkswap, -1, why) < 0)
 		return -1;
 	if (swapon(swapped.device, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK) < 0)
 		return errno == ENOSYS ? unsupported(why, errno, "swapon()") :
 					 failed(why, errno, "swapon(%s)", swapped.device);
-	swapped.on = true;
 	return 0;
 }
 
@@ -87,6 +103,9 @@ static int swapped_settle(struct holding *holding, struct failure *why)
 	uint64_t total = holding->size_bytes / holding->page_size_bytes, pages = 0;
 	double end = boottime() + SWAP_SECONDS;
 
+	/* A page in a CPU's batch has a reference there, and is not taken. */
+	if (node_drain(holding, why) < 0)
+		return -1;
 	for (;;) {
 		if (madvise(holding->address, holding->size_bytes, MADV_PAGEOUT) < 0)
 			return unsupported(why, errno, "madvise(MADV_PAGEOUT)");
@@ -104,18 +123,8 @@ static int swapped_settle(struct holding *holding, struct failure *why)
 
 static int swapped_release(struct holding *holding, struct failure *why)
 {
-	char path[64];
-	int error;
-
 	(void)holding;
-	if (swapped.on && swapoff(swapped.device) < 0)
-		return failed(why, errno, "swapoff(%s)", swapped.device);
-	swapped.on = false;
-	if (swapped_set("reset", "1", why) < 0)
-		return -1;
-	snprintf(path, sizeof(path), ZRAM_CONTROL "hot_remove");
-	error = write_text(path, swapped.number);
-	return error ? failed(why, error, "write(%s)", path) : 0;
+	return undo_now(&swapped.undo, "taking the swap area back", why);
 }
 
 const struct memory_kind kind_swapped = {

@@ -3,11 +3,11 @@
 #include "pinholder/holding.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "file.h"
+#include "pinholder/census.h"
 #include "pinholder/space.h"
 
 #define THP_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
@@ -38,6 +38,16 @@ static int thp_map(struct holding *holding, struct failure *why)
 	return 0;
 }
 
+/* Where no huge page was free the kernel took small ones without a word. */
+static int thp_settle(struct holding *holding, struct failure *why)
+{
+	uint64_t pages;
+
+	if (count_in_memory(holding, KPF_THP, &pages, why) < 0)
+		return -1;
+	return require_all(holding, pages, "in huge pages", why);
+}
+
 static void thp_report(const struct holding *holding, struct json *json)
 {
 	(void)holding;
@@ -48,5 +58,6 @@ const struct memory_kind kind_thp = {
 	.name = "thp",
 	.summary = "private anonymous memory in transparent huge pages",
 	.map = thp_map,
+	.settle = thp_settle,
 	.report = thp_report,
 };

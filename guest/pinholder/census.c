@@ -5,18 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ENTRIES 512
 #define MOST_MAPPED 1024	/* a page that is mapped more often counts as so many */
-
-/* The kernel's own include/linux/kernel-page-flags.h; not in the header for programs. */
-#ifndef KPF_MLOCKED
-#define KPF_MLOCKED 33
-#endif
 
 static const struct {
 	const char *name;
@@ -102,18 +96,71 @@ static bool take(struct census *census, const struct page_places *places)
 	return whole;
 }
 
+static int take_whole(struct census *census, const struct page_places *places,
+		      struct failure *why)
+{
+	memset(census, 0, sizeof(*census));
+	if (take(census, places))
+		return 0;
+	failed(why, EACCES, "reading /proc/kpageflags and /proc/kpagecount");
+	return advise(why, "this takes CONFIG_PROC_PAGE_MONITOR and root");
+}
+
+static int census_of_memory(const struct holding *holding, struct census *census,
+			    struct failure *why)
+{
+	struct page_places places;
+	int result;
+
+	if (find_pages(holding, &places, why) < 0)
+		return -1;
+	result = take_whole(census, &places, why);
+	runs_free(&places.runs);
+	return result;
+}
+
 int count_flagged(const struct page_places *places, unsigned int flag, uint64_t *pages,
 		  struct failure *why)
 {
 	struct census census;
 
-	memset(&census, 0, sizeof(census));
-	if (!take(&census, places)) {
-		failed(why, EACCES, "reading /proc/kpageflags");
-		return advise(why, "this takes CONFIG_PROC_PAGE_MONITOR and root");
-	}
+	if (take_whole(&census, places, why) < 0)
+		return -1;
 	*pages = census.flagged[flag];
 	return 0;
+}
+
+int count_in_memory(const struct holding *holding, unsigned int flag, uint64_t *pages,
+		    struct failure *why)
+{
+	struct census census;
+
+	if (census_of_memory(holding, &census, why) < 0)
+		return -1;
+	*pages = census.flagged[flag];
+	return 0;
+}
+
+int count_mapped(const struct holding *holding, unsigned int times, uint64_t *pages,
+		 struct failure *why)
+{
+	struct census census;
+
+	if (census_of_memory(holding, &census, why) < 0)
+		return -1;
+	for (*pages = 0; times <= MOST_MAPPED; times++)
+		*pages += census.mapped[times];
+	return 0;
+}
+
+int require_all(const struct holding *holding, uint64_t pages, const char *such,
+		struct failure *why)
+{
+	const uint64_t total = holding->size_bytes / holding->page_size_bytes;
+
+	if (pages == total)
+		return 0;
+	return failed(why, 0, "only %" PRIu64 " of %" PRIu64 " pages are %s", pages, total, such);
 }
 
 void say_census(const struct page_places *places, struct json *json)
