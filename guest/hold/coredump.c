@@ -226,6 +226,10 @@ static void coredump_hold(struct holding *holding, struct hold_result *result)
 		fprintf(stderr, "pinholder: undoing a refused hold: %s\n", why.call);
 	result->result = result->error ? -1 : 0;
 	result->pages = result->error ? 0 : 1;
+	/* Where the dumper had to bring the page back from swap, it is mapped here only now. */
+	if (!result->error)
+		(void)*(volatile unsigned char *)(holding->address +
+						  result->first_page * holding->page_size_bytes);
 }
 
 static int coredump_release(struct holding *holding, struct failure *why)
