@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The pipe that a process dumps its core into. core_pattern is the machine's: a keeper writes the
- * old one back, also when this process was killed meanwhile.
+ * The pipe that a process dumps its core into. core_pattern is the machine's: it is put back,
+ * also when this process was killed meanwhile.
  */
 #include "core_pipe.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
 
 /* The helper's only option: nobody else gives it. */
 #define CORE_HELPER "--core-helper"
-#define CORE_LOOK_MS 100
 
 static socklen_t core_address(const char *name, struct sockaddr_un *address)
 {
@@ -71,26 +67,12 @@ static void __attribute__((constructor)) core_helper(int argc, char **argv)
 	_exit(core_send_fd(fd, STDIN_FILENO) ? 0 : 1);
 }
 
-static void core_keep(int told, pid_t holder, const char *pattern) __attribute__((noreturn));
+/* What core_pattern was before. */
+static char core_before[256];
 
-static void core_keep(int told, pid_t holder, const char *pattern)
+static int core_put_back(void)
 {
-	struct pollfd order = { .fd = told, .events = POLLIN };
-	sigset_t all;
-	int error;
-
-	/* A signal to all of the terminal's processes must not end who puts it back. */
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	close(STDIN_FILENO);
-	close(STDOUT_FILENO);
-	/* Copies of the other end may outlive the holder, in processes forked since. */
-	while (poll(&order, 1, CORE_LOOK_MS) <= 0 && getppid() == holder)
-		;
-	error = write_text(CORE_PATTERN, pattern);
-	if (error)
-		fprintf(stderr, "pinholder: write(" CORE_PATTERN "): %s\n", strerror(error));
-	_exit(error ? 1 : 0);
+	return write_text(CORE_PATTERN, core_before);
 }
 
 static int core_listen(struct core_pipe *core, struct failure *why)
@@ -112,10 +94,7 @@ static int core_listen(struct core_pipe *core, struct failure *why)
 
 int core_pipe_prepare(struct core_pipe *core, struct failure *why)
 {
-	const pid_t holder = getpid();
-	char pattern[256];
-	ssize_t length = read_text(CORE_PATTERN, pattern, sizeof(pattern));
-	int ends[2];
+	ssize_t length = read_text(CORE_PATTERN, core_before, sizeof(core_before));
 
 	if (length == -ENOENT) {
 		unsupported(why, ENOENT, "open(" CORE_PATTERN ")");
@@ -123,24 +102,13 @@ int core_pipe_prepare(struct core_pipe *core, struct failure *why)
 	}
 	if (length < 0)
 		return failed(why, (int)-length, "read(" CORE_PATTERN ")");
-	if (strstr(pattern, CORE_HELPER)) {
+	if (strstr(core_before, CORE_HELPER)) {
 		failed(why, EBUSY, "redirecting cores");
 		return advise(why, "another pinholder does so just now: one at a time");
 	}
 	if (core_listen(core, why) < 0)
 		return -1;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return failed(why, errno, "pipe2()");
-	core->keeper = fork();
-	if (core->keeper < 0)
-		return failed(why, errno, "fork()");
-	if (core->keeper == 0) {
-		close(ends[1]);
-		core_keep(ends[0], holder, pattern);
-	}
-	close(ends[0]);
-	core->keeper_told = ends[1];
-	return 0;
+	return undo_later(&core->undo, core_put_back, why);
 }
 
 int core_pipe_redirect(struct core_pipe *core, struct failure *why)
@@ -187,16 +155,9 @@ int core_pipe_receive(struct core_pipe *core, int timeout_ms, struct failure *wh
 
 int core_pipe_restore(struct core_pipe *core, struct failure *why)
 {
-	int status;
-
-	if (write(core->keeper_told, "", 1) != 1)
-		return failed(why, errno, "write(keeper)");
-	while (waitpid(core->keeper, &status, 0) < 0)
-		if (errno != EINTR)
-			return failed(why, errno, "waitpid(keeper)");
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return failed(why, 0, "writing core_pattern back: status %d", status);
-	close(core->keeper_told);
-	close(core->listener);
+	if (undo_now(&core->undo, "writing core_pattern back", why) < 0)
+		return -1;
+	if (close(core->listener) < 0)
+		return failed(why, errno, "close(@%s)", core->name);
 	return 0;
 }

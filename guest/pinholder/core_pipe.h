@@ -6,16 +6,14 @@
 #ifndef PINHOLE_CORE_PIPE_H
 #define PINHOLE_CORE_PIPE_H
 
-#include <sys/types.h>
-
 #include "holding.h"
+#include "undo.h"
 
 #define CORE_PATTERN "/proc/sys/kernel/core_pattern"
 
 struct core_pipe {
 	int listener;		/* on which the helper delivers the pipe */
-	int keeper_told;	/* a pipe: a byte has the keeper write the old core_pattern back */
-	pid_t keeper;
+	struct undo undo;	/* of core_pattern */
 	char name[32];		/* of the listener, among the abstract ones */
 };
 

@@ -88,8 +88,9 @@ int find_block(const struct page_places *places, size_t page_size_bytes, struct 
 	return 0;
 }
 
-/* Adds the locked frames of block to runs, in ascending order; 0 or -1. */
-static int add_locked(const struct block *block, struct runs *runs, struct failure *why)
+/* Adds the frames of block that have all flags of with and none of without; 0 or -1. */
+static int add_flagged(const struct block *block, uint64_t with, uint64_t without,
+		       struct runs *runs, struct failure *why)
 {
 	uint64_t flags[ENTRIES], done, batch, i;
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC), result = 0;
@@ -106,7 +107,7 @@ static int add_locked(const struct block *block, struct runs *runs, struct failu
 		if (got != (ssize_t)(batch * sizeof(flags[0])))
 			result = failed(why, got < 0 ? errno : EIO, "pread(/proc/kpageflags)");
 		for (i = 0; i < batch && !result; i++)
-			if (flags[i] & (1ULL << KPF_LOCKED) &&
+			if ((flags[i] & (with | without)) == with &&
 			    runs_add(runs, block->first_pfn + done + i))
 				result = failed(why, ENOMEM, "realloc() for the page list");
 	}
@@ -118,7 +119,7 @@ int find_locked(const struct block *block, uint64_t *highest, uint64_t *count,
 		struct failure *why)
 {
 	struct runs runs = { 0 };
-	int result = add_locked(block, &runs, why);
+	int result = add_flagged(block, 1ULL << KPF_LOCKED, 0, &runs, why);
 	const struct run *run;
 	size_t i;
 
@@ -137,8 +138,8 @@ static int by_number(const struct dirent **first, const struct dirent **second)
 	return strverscmp((*first)->d_name, (*second)->d_name);
 }
 
-int find_node_locked(int node, size_t page_size_bytes, struct page_places *places,
-		     struct failure *why)
+int find_node_flagged(int node, size_t page_size_bytes, uint64_t with, uint64_t without,
+		      struct page_places *places, struct failure *why)
 {
 	unsigned long long block_bytes = 0;
 	struct dirent **names;
@@ -157,12 +158,18 @@ int find_node_locked(int node, size_t page_size_bytes, struct page_places *place
 		block.frames = block_bytes / page_size_bytes;
 		if (!result && sscanf(names[i]->d_name, "memory%" SCNu64, &block.number) == 1) {
 			block.first_pfn = block.number * block.frames;
-			result = add_locked(&block, &places->runs, why);
+			result = add_flagged(&block, with, without, &places->runs, why);
 		}
 		free(names[i]);
 	}
 	free(names);
 	return result;
+}
+
+int find_node_locked(int node, size_t page_size_bytes, struct page_places *places,
+		     struct failure *why)
+{
+	return find_node_flagged(node, page_size_bytes, 1ULL << KPF_LOCKED, 0, places, why);
 }
 
 const char *block_file(const struct block *block, const char *name, char *path, size_t size)

@@ -23,6 +23,12 @@ int find_block(const struct page_places *places, size_t page_size_bytes, struct 
 int find_locked(const struct block *block, uint64_t *highest, uint64_t *count,
 		struct failure *why);
 
+/*
+ * All frames of a node that have the flags with (1 << KPF_...) and not without, in ascending order;
+ * 0 or -1.
+ */
+int find_node_flagged(int node, size_t page_size_bytes, uint64_t with, uint64_t without,
+		      struct page_places *places, struct failure *why);
 /* All locked frames of a node, in ascending order; 0 or -1. */
 int find_node_locked(int node, size_t page_size_bytes, struct page_places *places,
 		     struct failure *why);

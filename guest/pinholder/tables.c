@@ -5,10 +5,10 @@
 #include <string.h>
 
 extern const struct hold_path hold_af_xdp, hold_coredump, hold_direct_dm, hold_direct_fuse,
-	hold_direct_null_blk, hold_fuse_locked, hold_gup_test, hold_gup_userfaultfd,
-	hold_io_uring, hold_io_uring_ring, hold_iommufd, hold_msg_zerocopy,
+	hold_direct_null_blk, hold_fuse_locked, hold_fuse_writeback, hold_gup_test,
+	hold_gup_userfaultfd, hold_io_uring, hold_io_uring_ring, hold_iommufd, hold_msg_zerocopy,
 	hold_process_vm_readv, hold_rdma_rxe, hold_rdma_siw, hold_splice, hold_udmabuf,
-	hold_vfio, hold_vhost_vdpa, hold_vmsplice;
+	hold_vfio, hold_vhost_vdpa, hold_vmsplice, hold_zsmalloc;
 extern const struct memory_kind kind_anonymous, kind_cow_child, kind_cow_parent, kind_file,
 	kind_hugetlb, kind_ksm, kind_memfd, kind_mlock_onfault, kind_mlocked, kind_mthp, kind_own,
 	kind_swapped, kind_thp;
@@ -23,6 +23,7 @@ const struct hold_path *const hold_paths[] = {
 	&hold_direct_fuse,
 	&hold_direct_null_blk,
 	&hold_fuse_locked,
+	&hold_fuse_writeback,
 	&hold_gup_test,
 	&hold_gup_userfaultfd,
 	&hold_io_uring,
@@ -37,6 +38,7 @@ const struct hold_path *const hold_paths[] = {
 	&hold_vfio,
 	&hold_vhost_vdpa,
 	&hold_vmsplice,
+	&hold_zsmalloc,
 	NULL,
 };
 

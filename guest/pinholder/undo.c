@@ -18,11 +18,20 @@ static void undo_watch(int order, int holder, int (*action)(void))
 {
 	struct pollfd ends[2] = { { .fd = order, .events = POLLIN },
 				  { .fd = holder, .events = POLLIN } };
+	char byte;
 	int error;
 
-	while (poll(ends, 2, -1) < 0)
-		if (errno != EINTR)
+	for (;;) {
+		if (poll(ends, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			break;
+		}
+		if (ends[1].revents || read(order, &byte, 1) == 1)
+			break;
+		/* No order: it ends, and has descriptors open yet of what is to be undone. */
+		ends[0].fd = -1;
+	}
 	error = action();
 	if (error)
 		fprintf(stderr, "pinholder: undoing: %s\n", strerror(error));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A FUSE server that answers everything except READ (protocol: include/uapi/linux/fuse.h). */
+/* A FUSE server that answers everything except READ or WRITE (include/uapi/linux/fuse.h). */
 #include "withheld.h"
 
 #include <errno.h>
@@ -21,10 +21,15 @@
 #include "clock.h"
 #include "task.h"
 
+/* The kernel makes this folder where it has FUSE: nobody has to take one away afterwards. */
+#define MOUNT_POINT "/sys/fs/fuse/connections"
 #define FILE_NODE 2		/* the root is FUSE_ROOT_ID, 1 */
 /* A reader locks no more than these at once, so that what it takes from the node is little. */
 #define READAHEAD_BYTES 65536
 #define ATTRIBUTES_SECONDS 3600
+/* Pages that are written back go in pieces of this size: a page of any architecture at least. */
+#define WRITE_BYTES 65536
+#define MOST_WAITING (WITHHELD_BYTES / WRITE_BYTES)
 
 static int answer(const struct withheld *withheld, const struct fuse_in_header *request, int error,
 		  const void *body, size_t length, struct failure *why)
@@ -75,9 +80,12 @@ static int start(const struct withheld *withheld, const struct fuse_in_header *r
 	out.max_readahead = READAHEAD_BYTES;
 	/* Direct I/O that is not waited for asks for all of its pieces at once. */
 	out.flags = init->flags & (FUSE_ASYNC_READ | FUSE_ASYNC_DIO);
-	out.max_write = 4096;
-	out.max_background = 64;	/* reads ahead that wait at once */
-	out.congestion_threshold = 64;
+	if (withheld->writes)
+		out.flags |= init->flags & FUSE_WRITEBACK_CACHE;
+	out.max_write = WRITE_BYTES;
+	/* Reads ahead and pages that are written back, which wait at once. */
+	out.max_background = withheld->writes ? MOST_WAITING : 64;
+	out.congestion_threshold = out.max_background;
 	return answer(withheld, request, 0, &out, sizeof(out), why);
 }
 
@@ -117,6 +125,9 @@ static int serve(struct withheld *withheld, const void *request, struct failure 
 		memset(&open_out, 0, sizeof(open_out));
 		return answer(withheld, header, 0, &open_out, sizeof(open_out), why);
 	case FUSE_READ:
+	case FUSE_WRITE:
+		if (withheld->writes != (header->opcode == FUSE_WRITE))
+			return refuse(withheld, header, EIO, why);
 		withheld->withheld++;
 		return 0;
 	case FUSE_RELEASE:
@@ -132,11 +143,10 @@ static int serve(struct withheld *withheld, const void *request, struct failure 
 	}
 }
 
-int withheld_open(struct withheld *withheld, struct failure *why)
+static int open_it(struct withheld *withheld, struct failure *why)
 {
 	char options[128];
 
-	memset(withheld, 0, sizeof(*withheld));
 	withheld->device = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (withheld->device < 0) {
 		(errno == ENOENT || errno == ENODEV ? unsupported : failed)(why, errno,
@@ -148,25 +158,34 @@ int withheld_open(struct withheld *withheld, struct failure *why)
 		return failed(why, errno, "unshare(CLONE_NEWNS)");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return failed(why, errno, "mount(/, MS_PRIVATE)");
-	snprintf(withheld->folder, sizeof(withheld->folder), "/tmp/pinholder-XXXXXX");
-	if (!mkdtemp(withheld->folder)) {
-		withheld->folder[0] = '\0';
-		return failed(why, errno, "mkdtemp(/tmp/pinholder-XXXXXX)");
-	}
-	snprintf(withheld->file, sizeof(withheld->file), "%s/withheld", withheld->folder);
+	snprintf(withheld->file, sizeof(withheld->file), MOUNT_POINT "/withheld");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0",
 		 withheld->device);
-	if (mount("pinholder", withheld->folder, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
-		return failed(why, errno, "mount(fuse on %s)", withheld->folder);
+	if (mount("pinholder", MOUNT_POINT, "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+		return failed(why, errno, "mount(fuse on " MOUNT_POINT ")");
+	withheld->mounted = true;
 	return 0;
+}
+
+int withheld_open(struct withheld *withheld, struct failure *why)
+{
+	memset(withheld, 0, sizeof(*withheld));
+	return open_it(withheld, why);
+}
+
+int withheld_open_for_writing(struct withheld *withheld, struct failure *why)
+{
+	memset(withheld, 0, sizeof(*withheld));
+	withheld->writes = true;
+	return open_it(withheld, why);
 }
 
 int withheld_serve(struct withheld *withheld, double seconds, struct failure *why)
 {
-	/* The least room for a request that the kernel accepts (FUSE_MIN_READ_BUFFER). */
-	union {
+	/* The kernel wants room for the longest WRITE with its headers (fuse_dev_do_read()). */
+	static union {
 		struct fuse_in_header header;
-		char bytes[FUSE_MIN_READ_BUFFER + 4096];
+		char bytes[FUSE_MIN_READ_BUFFER + WRITE_BYTES];
 	} request;
 	struct pollfd source = { .fd = withheld->device, .events = POLLIN };
 	double end = boottime() + seconds, left;
@@ -249,12 +268,7 @@ void withheld_close(struct withheld *withheld)
 	if (withheld->device >= 0 && close(withheld->device) < 0)
 		perror("pinholder: close(/dev/fuse)");
 	withheld->device = -1;
-	if (!withheld->folder[0])
-		return;
-	/* EINVAL: it never was mounted. */
-	if (umount2(withheld->folder, MNT_DETACH) < 0 && errno != EINVAL)
+	if (withheld->mounted && umount2(MOUNT_POINT, MNT_DETACH) < 0)
 		perror("pinholder: umount2()");
-	if (rmdir(withheld->folder) < 0)
-		perror("pinholder: rmdir()");
-	withheld->folder[0] = '\0';
+	withheld->mounted = false;
 }

@@ -20,17 +20,20 @@
 
 struct withheld {
 	int device;		/* /dev/fuse; -1: no server */
-	char folder[64];	/* empty: not mounted */
+	bool mounted;
 	char file[80];
-	size_t withheld;	/* READs that got no answer */
+	bool writes;		/* WRITE gets no answer, instead of READ */
+	size_t withheld;	/* requests that got no answer */
 };
 
 /* Mounts it, in a mount namespace of this process's own; 0 or -1. */
 int withheld_open(struct withheld *withheld, struct failure *why);
+/* The same with WRITE instead of READ: what is written stays in page cache (writeback_cache). */
+int withheld_open_for_writing(struct withheld *withheld, struct failure *why);
 /* Answers what comes for so many seconds, then returns; 0 or -1. */
 int withheld_serve(struct withheld *withheld, double seconds, struct failure *why);
 /*
- * Serves it in a child, which ends with this process, and with it the connection. Each READ that
+ * Serves it in a child, which ends with this process, and with it the connection. Each request that
  * gets no answer is told by a byte that can be read from *told. The child's process id, or -1.
  */
 pid_t withheld_serve_in_child(struct withheld *withheld, int *told, struct failure *why);

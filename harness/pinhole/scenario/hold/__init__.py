@@ -7,6 +7,7 @@ from pinhole.scenario.hold.direct_dm import DIRECT_DM
 from pinhole.scenario.hold.direct_fuse import DIRECT_FUSE
 from pinhole.scenario.hold.direct_null_blk import DIRECT_NULL_BLK
 from pinhole.scenario.hold.fuse_locked import FUSE_LOCKED
+from pinhole.scenario.hold.fuse_writeback import FUSE_WRITEBACK
 from pinhole.scenario.hold.gup_test import GUP_TEST
 from pinhole.scenario.hold.gup_userfaultfd import GUP_USERFAULTFD
 from pinhole.scenario.hold.io_uring import IO_URING
@@ -21,6 +22,7 @@ from pinhole.scenario.hold.udmabuf import UDMABUF
 from pinhole.scenario.hold.vfio import VFIO
 from pinhole.scenario.hold.vhost_vdpa import VHOST_VDPA
 from pinhole.scenario.hold.vmsplice import VMSPLICE
+from pinhole.scenario.hold.zsmalloc import ZSMALLOC
 
 HOLD_PATHS = {
     path.name: path
@@ -44,6 +46,8 @@ HOLD_PATHS = {
         DIRECT_DM,
         DIRECT_NULL_BLK,
         FUSE_LOCKED,
+        FUSE_WRITEBACK,
         COREDUMP,
+        ZSMALLOC,
     )
 }
