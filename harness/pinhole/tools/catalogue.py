@@ -47,10 +47,10 @@ def catalogue(request: CatalogueRequest) -> int:
         raise UsageError("give kernels to play the matrix on, or earlier runs, not both")
     if request.from_runs:
         parent = runs_dir(request.terms.runs)
-        records = [
-            record for name in request.from_runs for record in Run.find(name, parent).records()
-        ]
-        return _report(request, records)
+        runs = (Run.find(name, parent) for name in request.from_runs)
+        # A cell that was played again replaces what it was before.
+        found = {record.name: record for run in runs for record in run.records()}
+        return _report(request, list(found.values()))
     if not request.kernels:
         vocabulary_tables(plain_console())
         return 0
