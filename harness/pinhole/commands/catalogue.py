@@ -43,8 +43,8 @@ def catalogue(
         list[str] | None,
         typer.Option(
             "--from",
-            help="Show an earlier run instead: its id, its directory or 'newest'. Repeatable: cells "
-            "that were played again replace those of the run before.",
+            help="Show an earlier run instead: its id, its directory or 'newest'. Repeatable: "
+            "cells that were played again replace those of the run before.",
             metavar="RUN",
         ),
     ] = None,
