@@ -74,9 +74,12 @@ class Transport(paramiko.Transport):
         channel.event.set()
 
     def stop(self) -> None:
-        """Closes the connection and waits for paramiko's thread."""
+        """Closes the connection and waits for paramiko's thread, if that has begun."""
         self.close()
-        self.join(5.0)
+        if self.ident is None:  # interrupted before the handshake: nothing but the socket is there
+            self.sock.close()
+        else:
+            self.join(5.0)
 
 
 def connect_transport(
