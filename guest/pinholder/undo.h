@@ -13,7 +13,7 @@
 
 struct undo {
 	pid_t watcher;		/* 0: there is none */
-	int order;		/* a pipe; a byte or its end is the order */
+	int order;		/* a pipe; a byte is the order */
 };
 
 /*
