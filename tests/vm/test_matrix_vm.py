@@ -46,8 +46,9 @@ def play(kernel: str, cells: list[tuple[str, str]], folder: Path) -> list[dict[s
     done = pinhole("catalogue", "--kernel", kernel, "-k", words, "--json", "--runs", folder)
     assert done.stdout, done.stderr
     records = json.loads(done.stdout)
-    assert {(one["scenario"]["hold"], one["scenario"]["kind"]) for one in records} == set(cells)
-    return records  # type: ignore[no-any-return]
+    played = {(one["scenario"]["hold"], one["scenario"]["kind"]): one for one in records}
+    # A word chooses more than one cell where a way's name ends as another's: vmsplice, splice.
+    return [played[one] for one in cells]
 
 
 def differences(records: list[dict[str, Any]]) -> Iterator[str]:
