@@ -9,5 +9,5 @@ from pinhole.scenario.part import MemoryKind
 MLOCK_ONFAULT = MemoryKind(
     name="mlock_onfault",
     summary="private memory under mlock2(MLOCK_ONFAULT)",
-    flags=frozenset({"ANON"}),
+    flags=frozenset({"ANON", "MLOCKED"}),
 )
