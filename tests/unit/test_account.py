@@ -108,6 +108,17 @@ def test_pages_that_were_to_be_swapped_out_and_are_not_leave_the_pin_unknown(
     assert verdict_on(data).of(Promise.PLACEMENT).state is State.KEPT
 
 
+def test_pages_that_were_to_be_merged_and_are_alone_leave_the_pin_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = evidence("debian-6.12-io_uring-anonymous")
+    with_kind(monkeypatch, MemoryKind("anonymous", "", starts=Start.MERGED))
+    reason = verdict_on(data).of(Promise.PLACEMENT).reason
+    assert reason == "only 0 of 4096 pages are in a frame with others"
+    pages_event(data, "before")["mapcounts"] = {"2": 4096}
+    assert verdict_on(data).of(Promise.PLACEMENT).state is State.KEPT
+
+
 def test_a_large_folio_may_count_as_one_pin_and_not_as_any_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

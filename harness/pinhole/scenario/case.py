@@ -203,6 +203,8 @@ class Case:
                 f"{absent} of {total} pages were absent before the hold, {swapped} swapped out"
             )
         self._require_kind(path, total)
+        if self.kind.starts is Start.MERGED:
+            self._require_merged(path, total)
         return self._located(runs, "plugged", total)
 
     def after(self, first: int | None = None, count: int | None = None) -> HeldPages:
@@ -373,6 +375,13 @@ class Case:
         ranges = page_ranges(runs, merged=self.kind.starts is Start.MERGED)
         block_pages = self.block_size_bytes() // self.page_size_bytes()
         return located(ranges, self.zones(snapshot), block_pages, count)
+
+    def _require_merged(self, path: tuple[str | int, ...], total: int) -> None:
+        """Every frame must be mapped more than once: 6.12 has KPF_KSM on all anonymous pages."""
+        counts = self.census(path, "mapcounts")
+        merged = sum(pages for times, pages in counts.items() if times not in ("0", "1"))
+        if merged != total:
+            raise EvidenceGapError(f"only {merged} of {total} pages are in a frame with others")
 
     def _require_kind(self, path: tuple[str | int, ...], total: int) -> None:
         """The kernel's flags of each page must be those of the scenario's kind of memory."""

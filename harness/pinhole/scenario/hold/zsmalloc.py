@@ -15,9 +15,7 @@ ZSMALLOC = HoldPath(
     own_memory=True,
     partial=True,
     needs=Needs(
-        options=frozenset(
-            {"CONFIG_NUMA", "CONFIG_PROC_PAGE_MONITOR", "CONFIG_ZRAM", "CONFIG_ZSMALLOC"}
-        ),
+        options=frozenset({"CONFIG_NUMA", "CONFIG_PROC_PAGE_MONITOR", "CONFIG_ZRAM"}),
         modules=("zram",),
         # zram asks for its compressor when its size is set; before 6.12 through the crypto layer.
         runtime_modules=("lzo-rle",),
