@@ -74,6 +74,7 @@ class Play:
         self.phase = "boot"
         self._scenario = scenario
         self._dimms = dimm_sizes(scenario, machine)
+        self._names = ", ".join(self._dimms)
         self._removal_budget = removal_budget
         self._evidence = evidence
         self._folder = folder
@@ -94,7 +95,7 @@ class Play:
         try:
             with self._entering("bare", "reading the guest as it is"):
                 self._begin(guest)
-            with self._entering("plug", f"plugging memory into node {NODE}"):
+            with self._entering("plug", f"plugging {self._names} into node {NODE}"):
                 dimm = self._plug(guest)
             with self._entering("hold", f"holding pages: {self._scenario.hold}"):
                 holder = self._hold_or_leave(guest, dimm)
@@ -108,7 +109,7 @@ class Play:
             with self._entering("remove again", "taking the memory away again"):
                 self._remove(guest, dimm, "released")
                 self._snapshot(guest, "removed_again")
-            with self._entering("unplug", "unplugging it"):
+            with self._entering("unplug", f"unplugging {self._names}"):
                 self._unplug(guest, dimm)
             with self._entering("collect", "collecting the kernel's log"):
                 self._end(guest)
@@ -148,7 +149,7 @@ class Play:
         dimm = PluggedDimm.plug_all(guest, self._dimms, node=NODE)
         self._evidence.target = {
             "node": NODE,
-            "dimm": ", ".join(self._dimms),
+            "dimm": self._names,
             "size_bytes": dimm.size_bytes,
         }
         self._snapshot(guest, "plugged")
