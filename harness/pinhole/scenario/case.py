@@ -22,6 +22,7 @@ from pinhole.guest.text import (
 )
 from pinhole.health.kmsg import KmsgRecord, parse_kmsg
 from pinhole.plan import Scenario
+from pinhole.scenario.counted import require_counted, require_kind
 from pinhole.scenario.facts import EvidenceGapError, Facts, pointer
 from pinhole.scenario.held_pages import (
     HeldPages,
@@ -85,7 +86,7 @@ class Case:
     # -- what the guest is
 
     def page_size_bytes(self) -> int:
-        return self._positive("guest", "page_size_bytes")
+        return self.positive("guest", "page_size_bytes")
 
     def block_size_bytes(self) -> int:
         with _malformed_is_a_gap():
@@ -135,7 +136,7 @@ class Case:
             for path in files
             if (match := pattern.fullmatch(path))
         }
-        wanted = self._positive("target", "size_bytes") // self.block_size_bytes()
+        wanted = self.positive("target", "size_bytes") // self.block_size_bytes()
         if len(found) != wanted:
             raise EvidenceGapError(
                 f"the snapshot {snapshot!r} shows {len(found)} blocks of node {self.node()}, "
@@ -202,9 +203,7 @@ class Case:
             raise EvidenceGapError(
                 f"{absent} of {total} pages were absent before the hold, {swapped} swapped out"
             )
-        self._require_kind(path, total)
-        if self.kind.starts is Start.MERGED:
-            self._require_merged(path, total)
+        require_kind(self, path, total)
         return self._located(runs, "plugged", total)
 
     def after(self, first: int | None = None, count: int | None = None) -> HeldPages:
@@ -302,52 +301,8 @@ class Case:
             total = sum(run.count for run in runs)
         if pages.count != total and not self.way.partial:
             raise EvidenceGapError(f"the hold took {pages.count} of the {total} pages there")
-        self._require_counted(pages)
+        require_counted(self, pages)
         return pages
-
-    def _require_counted(self, pages: HeldPages) -> None:
-        """nr_foll_pin_* must have grown by what the pages say, on each node."""
-        counted = self.pins_taken()
-        more = sum(TRICKS[name].extra_pins for name in self.scenario.tricks)
-        # Plain references are not seen by the counters: what tricks pin besides then is all.
-        unseen = not self.longterm and all(
-            pins == more * pages.on_node(node) for node, pins in counted.items()
-        )
-        if unseen:
-            return
-        for node, pins in counted.items():
-            besides = more * pages.on_node(node)
-            fitting = {one + besides for one in self._fitting_pins(pages, node)}
-            if pins not in fitting:
-                said = " or ".join(str(one) for one in sorted(fitting))
-                raise EvidenceGapError(
-                    f"node {node}'s pin counters and pagemap disagree: {pins} pins were taken, "
-                    f"{said} pages of the hold are there to be counted"
-                )
-
-    def _fitting_pins(self, pages: HeldPages, node: int) -> set[int]:
-        """How many pins the pages on ``node`` may count as: one each, or one a large folio.
-
-        io_uring keeps one pin of each folio of a buffer (since 6.12, io_uring/rsrc.c:
-        io_check_coalesce_buffer()).
-        """
-        frames = pages.on_node(node)
-        fitting = {frames if pages.frames == pages.count or not frames else pages.count}
-        if self.kind.large and frames:
-            path = self.event("memory")
-            unit = self._positive(*path, "unit_bytes") // self.page_size_bytes()
-            zones = [zone for zone in self.zones("held") if zone.node == node]
-            fitting.add(
-                len(
-                    {
-                        folio
-                        for first, last in pages.ranges
-                        if any(zone.spans(first) for zone in zones)
-                        for folio in range(first // unit, last // unit + 1)
-                    }
-                )
-            )
-        return fitting
 
     def _memory(self, when: str) -> tuple[tuple[str | int, ...], tuple[PageRun, ...]]:
         """The event that says where the memory's pages are, and its runs, whole."""
@@ -375,30 +330,6 @@ class Case:
         ranges = page_ranges(runs, merged=self.kind.starts is Start.MERGED)
         block_pages = self.block_size_bytes() // self.page_size_bytes()
         return located(ranges, self.zones(snapshot), block_pages, count)
-
-    def _require_merged(self, path: tuple[str | int, ...], total: int) -> None:
-        """Every frame must be mapped more than once: 6.12 has KPF_KSM on all anonymous pages."""
-        counts = self.census(path, "mapcounts")
-        merged = sum(pages for times, pages in counts.items() if times not in ("0", "1"))
-        if merged != total:
-            raise EvidenceGapError(f"only {merged} of {total} pages are in a frame with others")
-
-    def _require_kind(self, path: tuple[str | int, ...], total: int) -> None:
-        """The kernel's flags of each page must be those of the scenario's kind of memory."""
-        if not self.kind.flags and not self.kind.lacks:
-            return
-        flags = self.facts.mapping(*path, "flags")
-        for name in sorted(self.kind.flags):
-            having = self.facts.integer(*path, "flags", name) if name in flags else 0
-            if having != total:
-                raise EvidenceGapError(
-                    f"only {having} of {total} pages have the flag {name} of {self.kind.name}"
-                )
-        for name in sorted(self.kind.lacks & flags.keys()):
-            having = self.facts.integer(*path, "flags", name)
-            raise EvidenceGapError(
-                f"{having} of {total} pages have the flag {name}, which {self.kind.name} lacks"
-            )
 
     def census(self, path: tuple[str | int, ...], name: str) -> dict[str, int]:
         """``flags`` or ``mapcounts`` of a ``pages`` event: how many pages, by flag or count.
@@ -435,7 +366,8 @@ class Case:
             raise EvidenceGapError(f"{path} reads {state!r} in {snapshot!r}, no state of a block")
         return state
 
-    def _positive(self, *path: str | int) -> int:
+    def positive(self, *path: str | int) -> int:
+        """A whole number above 0."""
         value = self.facts.integer(*path)
         if value <= 0:
             raise EvidenceGapError(f"evidence is malformed: {pointer(path)} is {value}")
